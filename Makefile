@@ -1,0 +1,63 @@
+# Python 3.11 or newer and its pip are enough: every target first makes the environment it runs in.
+# Another Python beside the first: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+run := $(VENV)/bin/python -m
+pip := --disable-pip-version-check --no-input install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format types imports links blocks bench lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready ## run the example chatbot and its whole pipeline on this machine
+	@$(run) examples.cv_chatbot.demo $(ARGS)
+
+test: $(VENV)/.ready ## run the tests; ARGS="-k journal" goes to pytest
+	@$(run) pytest $(ARGS)
+
+check: lint format types imports links blocks ## run every static check, and the blocks of the pages
+
+lint: $(VENV)/.ready ## ruff's rules
+	@$(run) ruff check
+
+format: $(VENV)/.ready ## ruff's format, checked
+	@$(run) ruff format --check
+
+types: $(VENV)/.ready ## mypy, strict
+	@$(run) mypy
+
+imports: $(VENV)/.ready ## who may import whom
+	@$(VENV)/bin/lint-imports --no-logo
+
+links: $(VENV)/.ready ## the relative links of the pages
+	@$(run) tools.check_links
+
+blocks: $(VENV)/.ready ## the code blocks of the pages, run
+	@$(run) tools.check_blocks
+
+bench: $(VENV)/.ready ## measure against the peers, into benchmarks/RESULTS.md
+	@$(run) benchmarks $(ARGS)
+
+lock: $(VENV)/.dependencies ## resolve the dependencies anew, into requirements/
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --upgrade \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--quiet --output-file requirements/dev.txt >/dev/null
+
+# The pip of $(PYTHON) fills the environment: a Python without ensurepip will do.
+$(VENV)/.dependencies: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"fireforget needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.13" \
+		% sys.version_info[:2])'
+	@echo "Preparing $(VENV) ..." >&2
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PYTHON) -m pip --python $(VENV)/bin/python $(pip) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.dependencies pyproject.toml
+	@$(run) pip $(pip) --no-deps --no-build-isolation --editable .
+	@touch $@
