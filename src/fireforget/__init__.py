@@ -1,0 +1,40 @@
+"""`ctx.waitUntil()` for Python, with a crash-safe analytics pipeline behind it."""
+
+from __future__ import annotations
+
+from fireforget._app import FireForget
+from fireforget._context import ExecutionContext, current_context
+from fireforget._event import Event, EventId
+from fireforget._schema import EventTypes, event_type, upcaster
+from fireforget._settings import Settings, load_settings
+from fireforget.errors import (
+    AdapterError,
+    BackendNotFoundError,
+    EventError,
+    FireForgetError,
+    JournalError,
+    PermanentError,
+    SettingsError,
+    TransientError,
+)
+
+__all__ = [
+    "AdapterError",
+    "BackendNotFoundError",
+    "Event",
+    "EventError",
+    "EventId",
+    "EventTypes",
+    "ExecutionContext",
+    "FireForget",
+    "FireForgetError",
+    "JournalError",
+    "PermanentError",
+    "Settings",
+    "SettingsError",
+    "TransientError",
+    "current_context",
+    "event_type",
+    "load_settings",
+    "upcaster",
+]

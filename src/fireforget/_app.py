@@ -1,0 +1,340 @@
+"""`FireForget`: the one object that a user holds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import AsyncExitStack, contextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from fireforget._backends import Adapters, Roles
+from fireforget._clock import Clock, SystemClock
+from fireforget._context import Attributes, ExecutionContext, current, process_context
+from fireforget._emit import Emitter
+from fireforget._engine import shared_engine
+from fireforget._hooks import Hooks
+from fireforget._journal import Journal, Options
+from fireforget._request import new_correlation_id
+from fireforget._schema import EventTypes, shared_types
+from fireforget._settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from fireforget._journal import Counts
+    from fireforget._runtime import Runtime
+    from fireforget.abc import DeadLetters, Queue, Store
+    from fireforget.asgi import App, Middleware
+    from fireforget.processing import Worker
+
+A = TypeVar("A", "Queue", "DeadLetters", "Store")
+
+_logger: Final = logging.getLogger("fireforget")
+
+_GRACE_SECONDS: Final = 1.0
+"""How much longer than the drain itself its caller waits for the answer from the background thread."""
+
+
+class FireForget(Emitter):
+    """Accepts events and side effects from an application, and carries them on in the background.
+
+    Args:
+        settings: The configuration; None to read `fireforget.toml` and the ``FIREFORGET_*`` variables.
+        queue: An adapter in place of the configured queue.
+        dead_letters: An adapter in place of the queue's own dead letters.
+        store: An adapter in place of the configured store.
+        types: The event types; None for those registered by `event_type`.
+        clock: Time, sleep and chance.
+
+    Raises:
+        SettingsError: The configuration cannot be used; the message says the mend.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        queue: Queue | None = None,
+        dead_letters: DeadLetters | None = None,
+        store: Store | None = None,
+        types: EventTypes | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings if settings is not None else load_settings()
+        self._clock = clock if clock is not None else SystemClock()
+        self._adapters = Adapters(self.settings)
+        self._queue, self._dead_letters, self._store = queue, dead_letters, store
+        self._hooks = Hooks()
+        self._runtime: Runtime | None = None
+        self._beginning: asyncio.Task[None] | None = None
+        self._started = False
+        self._lock = threading.RLock()
+        super().__init__(
+            source=self.settings.source or self.settings.name,
+            types=types if types is not None else shared_types,
+            max_event_bytes=self.settings.max_event_bytes,
+            sampling=self.settings.sampling,
+            clock=self._clock,
+        )
+        self.on_delivered = self._hooks.on_delivered
+        self.on_dropped = self._hooks.on_dropped
+        self.on_dead_letter = self._hooks.on_dead_letter
+        self.on_error = self._hooks.on_error
+        process_context.on_error = self._hooks.error
+
+    def wrap(self, app: App) -> Middleware:
+        """Wrap any ASGI application. Its lifespan starts and drains this object."""
+        from fireforget.asgi import Middleware
+
+        return Middleware(app, self, self.settings.http)
+
+    @contextmanager
+    def context(
+        self,
+        *,
+        correlationid: str | None = None,
+        sessionid: str | None = None,
+        requestid: str | None = None,
+        traceparent: str | None = None,
+    ) -> Iterator[ExecutionContext]:
+        """Share attributes between events outside a request: a job, a command, a message from elsewhere.
+
+        Args:
+            correlationid: UUIDv7; None for a new one.
+            sessionid: Whose visit it belongs to.
+            requestid: The id that somebody else gave it.
+            traceparent: W3C trace context.
+        """
+        shared = Attributes(correlationid or new_correlation_id(), sessionid, requestid, traceparent)
+        context = ExecutionContext(shared, on_error=self._hooks.error)
+        token = current.set(context)
+        try:
+            yield context
+        finally:
+            current.reset(token)
+
+    def stats(self) -> Counts:
+        """What became of the events of this process.
+
+        At every moment accepted = delivered + pending + dead-lettered + dropped + corrupt.
+        """
+        return self.open_journal().counts
+
+    def start(self) -> None:
+        """Open the journal and start the background thread. The first `emit` does it, too."""
+        self.open_journal()
+        self._start_runtime()
+
+    def open_journal(self) -> Journal:
+        """The process's journal, opened at the first need; the background thread is started with it.
+
+        Raises:
+            JournalError: It cannot be opened; the message says the mend.
+        """
+        journal: Journal | None = self._journal
+        if journal is None:
+            with self._lock:
+                journal = self._journal
+                if journal is None:
+                    self._journal = journal = self._make_journal()
+                    _open.add(self)
+                    self._start_runtime()
+        return journal
+
+    def _make_journal(self) -> Journal:
+        options = self._journal_options
+        root = self.settings.journal_directory
+        return Journal.open(root, self._queue_digest, options, describe=self.describe, clock=self._clock)
+
+    def _adopt(self) -> list[Journal]:
+        """Take over the journals of dead processes that published to the same queue."""
+        from fireforget._journal.adoption import adopt
+
+        return adopt(self.settings.journal_directory, self._queue_digest, self._journal_options)
+
+    @property
+    def _queue_digest(self) -> str:
+        identity = self._queue.identity if self._queue is not None else self._adapters.identity
+        return blake2b(identity.encode(), digest_size=16).hexdigest()
+
+    @property
+    def _journal_options(self) -> Options:
+        settings = self.settings.journal
+        return Options(
+            segment_bytes=settings.segment_bytes,
+            max_bytes=settings.max_bytes,
+            overflow=settings.overflow,
+            durability=settings.durability,
+        )
+
+    async def drain(self, seconds: float | None = None) -> int:
+        """Finish the work handed to `wait_until` and deliver what is pending.
+
+        Idempotent; what the time cuts off stays in the journal.
+
+        Args:
+            seconds: The most it may take; None for the setting `drain_seconds`.
+
+        Returns:
+            How many accepted events are still pending.
+        """
+        import anyio.to_thread
+
+        return await anyio.to_thread.run_sync(self.drain_blocking, seconds, abandon_on_cancel=True)
+
+    def drain_blocking(self, seconds: float | None = None) -> int:
+        """As `drain`, for a thread without an event loop."""
+        allowed = self.settings.drain_seconds if seconds is None else seconds
+        until = time.monotonic() + allowed
+        _finish_work(allowed)
+        if self._journal is None:
+            return 0
+        self._start_runtime()
+        left = max(0.0, until - time.monotonic())
+        try:
+            return shared_engine.submit(self._drain_runtime(left)).result(left + _GRACE_SECONDS)
+        except TimeoutError:
+            _logger.warning("the background thread gave no answer in time; what is pending stays in the journal")
+        except RuntimeError as error:
+            _logger.warning("cannot drain any more (%s); what is pending stays in the journal", error)
+        return self._journal.pending if self._journal is not None else 0
+
+    def close(self) -> None:
+        """Drain and close. A later `emit` is still accepted: it waits in a new journal for the next start."""
+        self.drain_blocking()
+        with self._lock:
+            runtime, self._runtime, self._started = self._runtime, None, False
+            journal, self._journal = self._journal, None
+            _open.discard(self)
+        if runtime is not None:
+            shared_engine.submit(runtime.aclose()).result()
+        if journal is not None:
+            journal.close()
+
+    async def aclose(self) -> None:
+        """As `close`, for code on an event loop."""
+        import anyio.to_thread
+
+        await anyio.to_thread.run_sync(self.close)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drain and close."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drain and close."""
+        await self.aclose()
+
+    def on_work_error(self, error: BaseException) -> None:
+        """Tell the `on_error` hooks of work handed to `wait_until` that failed."""
+        self._hooks.error(error)
+
+    def _start_runtime(self) -> None:
+        with self._lock:
+            if not self._started:
+                self._started = True
+                shared_engine.start()
+                shared_engine.call(self._begin)
+
+    def _begin(self) -> None:
+        import asyncio
+
+        self._beginning = asyncio.ensure_future(self._make_runtime())
+
+    async def _make_runtime(self) -> None:
+        """Make the adapters and start the tasks; while that fails, events wait in the journal."""
+        from fireforget._runtime import Runtime
+
+        journal = self._journal
+        while journal is not None and journal is self._journal:
+            async with AsyncExitStack() as made:
+                try:
+                    queue = self._queue or _closing(made, self._adapters.queue())
+                    worker = self._make_worker(queue, made) if self._adapters.embedded else None
+                    runtime = Runtime(journal, self._adopt, self.settings, queue, self._clock, self._hooks)
+                except Exception as error:
+                    _logger.exception("cannot start: events wait in the journal")
+                    self._hooks.error(error)
+                    await self._clock.sleep(self.settings.dispatch.max_backoff_seconds)
+                else:
+                    runtime.start(worker, made.pop_all())
+                    self._runtime, self._waker = runtime, runtime.waker
+                    return
+
+    def _make_worker(self, queue: Queue, made: AsyncExitStack) -> Worker:
+        from fireforget.processing.factory import make_worker
+
+        store = self._store or _closing(made, self._adapters.store())
+        letters = self._dead_letters or _closing(made, self._adapters.dead_letters())
+        return make_worker(Roles(queue, letters, store), self.settings, self._types, self._hooks, self._clock)
+
+    async def _drain_runtime(self, seconds: float) -> int:
+        import asyncio
+
+        until = self._clock.monotonic() + seconds
+        if self._beginning is not None:
+            await asyncio.wait({self._beginning}, timeout=seconds)
+        if self._runtime is not None:
+            return await self._runtime.drain(max(0.0, until - self._clock.monotonic()))
+        return self._journal.pending if self._journal is not None else 0
+
+    def forget_parent(self) -> None:
+        """In a forked child: leave the parent's journal to the parent and begin with nothing."""
+        if self._journal is not None:
+            self._journal.after_fork_in_child()
+        self._journal = self._runtime = self._beginning = None
+        self._started = False
+        self._lock = threading.RLock()
+
+
+_open: Final[set[FireForget]] = set()
+"""Those with a journal: they are drained at interpreter exit, and reset after a fork."""
+
+
+def _closing(made: AsyncExitStack, adapter: A) -> A:
+    """An adapter of our own making is ours to close."""
+    made.push_async_callback(adapter.aclose)
+    return adapter
+
+
+def _finish_work(seconds: float) -> None:
+    """Wait for the work handed to `wait_until`, if there ever was any."""
+    work = sys.modules.get("fireforget._work")
+    if work is not None:
+        work.wait_for(list(work.Job.unfinished), seconds)
+
+
+def _close_all() -> None:
+    for fireforget in list(_open):
+        fireforget.close()
+
+
+def _forget_parents() -> None:
+    for fireforget in list(_open):
+        fireforget.forget_parent()
+    _open.clear()
+
+
+shared_engine.at_exit(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

@@ -1,0 +1,112 @@
+"""From one line of configuration to adapters, through the entry points of the installed backends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from fireforget._settings import Settings, without_secrets
+from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Store
+from fireforget.errors import BackendNotFoundError, SettingsError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP: Final = "fireforget.backends"
+
+Role = Literal["queue", "store", "mailer"]
+
+
+class Roles(NamedTuple):
+    """The adapters that a worker needs.
+
+    Args:
+        queue: Where deliveries come from.
+        dead_letters: Where events go that cannot be processed.
+        store: Where events go.
+    """
+
+    queue: Queue
+    dead_letters: DeadLetters
+    store: Store
+
+
+class Adapters:
+    """Makes the adapters that the settings name. Loads a backend when its first adapter is made.
+
+    Args:
+        settings: The whole configuration.
+
+    Raises:
+        BackendNotFoundError: No installed backend answers to a name or a URL scheme.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        for role in ("queue", "store", "mailer"):
+            _entry_point(self._source(role))
+
+    def url(self, role: Role) -> str:
+        """The URL of a role: the user's own, or the backend's default."""
+        given: str = getattr(self._settings, role)
+        if given:
+            return given
+        return self._backend(role).url(role, name=self._settings.name, directory=self._settings.directory)
+
+    def queue(self) -> Queue:
+        """Make the queue."""
+        return self._backend("queue").queue(self.url("queue"))
+
+    def dead_letters(self) -> DeadLetters:
+        """Make the dead letters of the queue."""
+        return self._backend("queue").dead_letters(self.url("queue"))
+
+    def store(self) -> Store:
+        """Make the store."""
+        return self._backend("store").store(self.url("store"))
+
+    def mailer(self) -> Mailer:
+        """Make the mailer."""
+        return self._backend("mailer").mailer(self.url("mailer"))
+
+    @property
+    def embedded(self) -> bool:
+        """Should the worker run inside the application?"""
+        chosen = self._settings.processing.embedded
+        return self._backend("queue").embeddable if chosen is None else chosen
+
+    @property
+    def identity(self) -> str:
+        """Which queue the events of a journal are for, without secrets and without loading the backend."""
+        place = self._settings.queue or f"{self._settings.backend}:{self._settings.directory}:{self._settings.name}"
+        return without_secrets(place)
+
+    def _source(self, role: Role) -> str:
+        """The backend's name or URL scheme that a role asks for."""
+        given: str = getattr(self._settings, role)
+        if not given:
+            return self._settings.backend
+        scheme = urlsplit(given).scheme
+        if not scheme:
+            message = f"{role} = {without_secrets(given)!r} is no URL: write scheme://..., such as sqlite:///events.db"
+            raise SettingsError(message)
+        return scheme
+
+    def _backend(self, role: Role) -> Backend:
+        backend = _entry_point(self._source(role)).load()
+        if not isinstance(backend, Backend):
+            message = f"the entry point {self._source(role)!r} of {GROUP} is not a fireforget.abc.Backend"
+            raise BackendNotFoundError(message)
+        return backend
+
+
+def _entry_point(name: str) -> EntryPoint:
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=GROUP)
+    for point in found:
+        if point.name == name:
+            return point
+    known = ", ".join(sorted({point.name for point in found})) or "none"
+    message = f"no backend answers to {name!r}; installed: {known}"
+    raise BackendNotFoundError(message)

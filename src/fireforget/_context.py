@@ -1,0 +1,167 @@
+"""The execution context: what one request shares, and the work that outlives its response."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+from zlib import crc32
+
+import msgspec
+
+from fireforget._encode import encode
+from fireforget._journal import Binding
+
+if TYPE_CHECKING:
+    from fireforget._work import Home, Job
+
+KEY_HASH_MASK: Final = 0xFFFF
+
+
+class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The CloudEvents attributes that the events of one request share, as JSON members.
+
+    Args:
+        correlationid: UUIDv7 of the request.
+        sessionid: Whose visit it belongs to.
+        requestid: The id that a client or proxy sent.
+        traceparent: W3C trace context.
+    """
+
+    correlationid: str = ""
+    sessionid: str | None = None
+    requestid: str | None = None
+    traceparent: str | None = None
+
+    def fragment(self) -> bytes:
+        """The attributes as JSON members, without braces."""
+        return encode(self)[1:-1]
+
+    def key_hash(self) -> int:
+        """The hash of the ordering key that the lane follows from: the same in every process."""
+        return crc32((self.sessionid or self.correlationid).encode()) & KEY_HASH_MASK
+
+
+class ExecutionContext(Binding):
+    """What the code of one request shares, whatever task or thread it runs in.
+
+    Outside any request there is one such context for the process; each event emitted under it is a correlation of
+    its own.
+
+    Args:
+        attributes: What its events share; None for the process's own context.
+        home: The loop that serves the request, for work handed over in a thread; None where there is none.
+        deadline: Monotonic moment at which the host ends this execution; None where it sets no limit.
+        on_error: Called with what work handed to `wait_until` raised.
+    """
+
+    __slots__ = ("_attributes", "_deadline", "_held", "_home", "_jobs", "on_error")
+
+    def __init__(
+        self,
+        attributes: Attributes | None = None,
+        home: Home | None = None,
+        deadline: float | None = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        super().__init__(b"", 0)
+        self._home = home
+        self._deadline = deadline
+        self.on_error = on_error
+        self._held: list[Callable[[], None]] | None = None
+        self._jobs: list[Job] = []
+        self._attributes: Attributes | None = None
+        if attributes is not None:
+            self._bind(attributes)
+
+    @property
+    def attributes(self) -> Attributes | None:
+        """The shared attributes; None in the process's own context."""
+        self.prepare()
+        return self._attributes
+
+    @property
+    def correlationid(self) -> str | None:
+        """UUIDv7 of the request; None in the process's own context."""
+        attributes = self.attributes
+        return attributes.correlationid if attributes else None
+
+    @property
+    def sessionid(self) -> str | None:
+        """Whose visit the request belongs to. Set it where the application knows better; later events carry it."""
+        attributes = self.attributes
+        return attributes.sessionid if attributes else None
+
+    @sessionid.setter
+    def sessionid(self, value: str | None) -> None:
+        attributes = self.attributes
+        if attributes is None:
+            message = "the process's own context has no session: use `with ff.context(sessionid=...)`"
+            raise RuntimeError(message)
+        self._bind(msgspec.structs.replace(attributes, sessionid=value))
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds left on this host; None where it sets no limit."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def wait_until(self, awaitable: Awaitable[object], *, start: Literal["now", "after_response"] = "now") -> None:
+        """Run an awaitable to its end, whatever becomes of the request.
+
+        It goes on after the response, after the client has gone, after the handler raised. If it fails, that is
+        logged, counted and given to the `on_error` hook, and nothing else is touched. A shutdown waits for it.
+
+        Args:
+            awaitable: A coroutine, a task or a future.
+            start: ``"after_response"`` holds it back until the application has finished with the request.
+
+        Raises:
+            TypeError: It is not awaitable.
+        """
+        from fireforget._work import Job
+
+        if not isinstance(awaitable, Awaitable):
+            message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
+            raise TypeError(message)
+        job = Job(awaitable, self._home, self.on_error)
+        self._jobs = [*(known for known in self._jobs if not known.done.done()), job]
+        if start == "now" or self._held is None:
+            job.start()
+        else:
+            self._held.append(partial(copy_context().run, job.start))
+
+    async def drain(self, seconds: float | None = None) -> int:
+        """Wait until the work of this context has ended, at most `seconds`; says how many pieces have not."""
+        if not self._jobs:
+            return 0
+        from fireforget._work import finish
+
+        return await finish(self._jobs, seconds)
+
+    def responded(self) -> None:
+        """The application has finished with the request: start what was held back for it."""
+        held, self._held = self._held, None
+        for start in held or ():
+            start()
+
+    def prepare(self) -> None:
+        """Make the attributes, where that is left until they are needed."""
+
+    def _bind(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+        self.tail = None
+        self.fragment = attributes.fragment()
+        self.key_hash = attributes.key_hash()
+
+
+process_context: Final = ExecutionContext()
+"""The context of code that runs outside any request."""
+current: Final[ContextVar[ExecutionContext]] = ContextVar("fireforget.context", default=process_context)
+"""The context of the code that runs now."""
+
+
+def current_context() -> ExecutionContext:
+    """The execution context of the request that runs this code; elsewhere the process's own, never None."""
+    return current.get()

@@ -1,0 +1,307 @@
+"""From the journal to the queue: cuts packs, publishes them in batches, settles what is known of each.
+
+It retries what failed, in order within each lane, and nothing else; it loses nothing, for an event stays in the
+journal until its outcome is known. It runs in the engine's loop, in steps well under a millisecond.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from fireforget import _telemetry
+from fireforget._breaker import Backoff, Breaker
+from fireforget._lanes import Lane, Lanes
+from fireforget.abc import Message, Outcome
+from fireforget.errors import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fireforget._clock import Clock
+    from fireforget._hooks import Hooks
+    from fireforget._journal import Journal
+    from fireforget._pack import Pack
+    from fireforget._refused import RefusedFile
+    from fireforget._settings import DispatchSettings
+    from fireforget.abc import Queue
+
+_logger: Final = logging.getLogger("fireforget")
+
+Shipment = tuple[Lanes, Lane, "Pack"]
+
+
+class Waker:
+    """Tells the dispatcher from any thread that there is something to do, at most once while it sleeps.
+
+    Made in the dispatcher's loop.
+    """
+
+    __slots__ = ("_event", "_loop", "asleep")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+        self.asleep = False
+
+    def wake(self) -> None:
+        """Wake the dispatcher. Never blocks, never raises."""
+        self.asleep = False
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:
+            _logger.debug("the background loop has ended: events wait in the journal")
+
+    async def sleep(self, clock: Clock, seconds: float | None) -> None:
+        """Sleep until woken, at most `seconds`. The caller has set `asleep` and then looked once more for work."""
+        waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(self._event.wait())]
+        if seconds is not None:
+            waiting.append(asyncio.ensure_future(clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for future in waiting:
+                future.cancel()
+            self.asleep = False
+            self._event.clear()
+
+
+class Dispatcher:
+    """Publishes what journals hold.
+
+    Args:
+        journal: The process's own journal. Those of dead neighbours join by `add`.
+        queue: Where to.
+        settings: Lanes, packs, retries.
+        clock: Time, sleep and chance.
+        refused: Where events go that the queue refuses for good.
+        hooks: The user's callbacks.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        queue: Queue,
+        settings: DispatchSettings,
+        clock: Clock,
+        refused: RefusedFile,
+        hooks: Hooks,
+    ) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+        self.waker = Waker()
+        self._refused = refused
+        self._hooks = hooks
+        self._backoff = Backoff(settings, clock)
+        self.breaker = Breaker(settings, clock, self._backoff)
+        self._telemetry = _telemetry.Telemetry()
+        limits = queue.capabilities
+        self._pack_bytes = min(settings.pack_bytes or limits.pack_bytes, limits.max_message_bytes)
+        self._own = Lanes(journal, settings.lanes, self._pack_bytes)
+        self._sources = [self._own]
+        self._calls: set[asyncio.Task[None]] = set()
+        self._lingering_since: float | None = None
+        self._draining = False
+
+    def add(self, journal: Journal) -> None:
+        """Publish what a dead neighbour left, too."""
+        self._sources.append(Lanes(journal, self._settings.lanes, self._pack_bytes))
+        self.waker.wake()
+
+    def finished(self) -> list[Journal]:
+        """Take out the neighbours' journals of which nothing is pending any more."""
+        done = [lanes for lanes in self._sources if lanes is not self._own and not lanes.pending]
+        self._sources = [lanes for lanes in self._sources if lanes not in done]
+        return [lanes.journal for lanes in done]
+
+    @property
+    def pending(self) -> int:
+        """Accepted events that are not settled, those of adopted journals included."""
+        return sum(lanes.pending for lanes in self._sources)
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        try:
+            while True:
+                more = self._fill()
+                if self._begin_call():
+                    continue
+                if more:
+                    await asyncio.sleep(0)
+                    continue
+                self.waker.asleep = True
+                if self._fill():
+                    self.waker.asleep = False
+                    continue
+                await self.waker.sleep(self._clock, self._seconds_until_due())
+        finally:
+            for call in self._calls:
+                call.cancel()
+            await asyncio.gather(*self._calls, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Publish without lingering until nothing is pending. The caller sets the deadline by cancelling."""
+        self._draining = True
+        try:
+            while self.pending:
+                self.waker.wake()
+                if self._calls:
+                    await asyncio.wait(set(self._calls), return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.sleep(0)
+                    await self._clock.sleep(min(self._seconds_until_due() or 0.0, self._settings.backoff_seconds))
+        finally:
+            self._draining = False
+
+    def _fill(self) -> bool:
+        more = False
+        for lanes in self._sources:
+            more |= lanes.fill()
+        return more
+
+    def _waiting(self) -> list[tuple[Lanes, Lane]]:
+        """Lanes that have something to publish and no call under way."""
+        return [(lanes, lane) for lanes in self._sources for lane in lanes if not lane.in_flight and not lane.empty]
+
+    def _seconds_until_due(self) -> float | None:
+        """When the next call may be begun; None where only an event or the end of a call can tell."""
+        waiting = self._waiting()
+        if not waiting or len(self._calls) >= self._settings.publish_concurrency:
+            return None
+        now = self._clock.monotonic()
+        if self._lingering_since is None:
+            self._lingering_since = now
+        lingering = max(0.0, self._lingering_since + self._settings.linger_seconds - now)
+        due = min(max(lane.not_before - now, 0.0 if lane.packs else lingering) for _, lane in waiting)
+        seconds = max(due, self.breaker.seconds_until_call())
+        return None if seconds == float("inf") else seconds
+
+    def _begin_call(self) -> bool:
+        """Begin one publish call if one is due."""
+        waiting = self._waiting()
+        if not waiting:
+            self._lingering_since = None
+            return False
+        now = self._clock.monotonic()
+        if self._lingering_since is None:
+            self._lingering_since = now
+        if self.breaker.seconds_until_call() > 0 or len(self._calls) >= self._settings.publish_concurrency:
+            return False
+        ready = [(lanes, lane) for lanes, lane in waiting if lane.not_before <= now]
+        lingered = self._draining or now - self._lingering_since >= self._settings.linger_seconds
+        if not any(lingered or lane.packs or lane.bytes >= self._pack_bytes for _, lane in ready):
+            return False
+        shipments = self._batch(ready)
+        if not shipments:
+            return False
+        for _, lane, pack in shipments:
+            lane.in_flight = True
+            pack.attempts += 1
+        self.breaker.begin()
+        if not self._waiting():
+            self._lingering_since = None
+        call = asyncio.ensure_future(self._publish(shipments))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return True
+
+    def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
+        """As many packs as the queue takes in one call, at most one of each lane."""
+        limits = self._queue.capabilities
+        shipments: list[Shipment] = []
+        keys: set[str] = set()
+        size = 0
+        for lanes, lane in ready:
+            if lane.key in keys:
+                continue
+            pack = lanes.next_pack(lane)
+            if pack is None:
+                continue
+            if shipments and size + pack.size > limits.max_batch_bytes:
+                continue
+            shipments.append((lanes, lane, pack))
+            keys.add(lane.key)
+            size += pack.size
+            if len(shipments) >= limits.max_batch_messages:
+                break
+        return shipments
+
+    async def _publish(self, shipments: Sequence[Shipment]) -> None:
+        messages = [pack.message for _, _, pack in shipments]
+        began = self._clock.monotonic()
+        try:
+            outcomes = await self._call_queue(messages)
+            for shipment, outcome in zip(shipments, outcomes, strict=True):
+                self._conclude(shipment, outcome)
+                await asyncio.sleep(0)
+        finally:
+            for _, lane, _ in shipments:
+                lane.in_flight = False
+            self.breaker.abandoned()
+            self._telemetry.record(_telemetry.PUBLISH_SECONDS, self._clock.monotonic() - began)
+            self.waker.wake()
+
+    async def _call_queue(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Publish; whatever goes wrong becomes an outcome of each message, and tells the breaker."""
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout):
+                outcomes = await self._queue.publish(messages)
+        except TransientError as error:
+            return self._failed(messages, str(error), error.retry_after)
+        except TimeoutError:
+            return self._failed(messages, f"no answer within {self._settings.publish_timeout} s", None)
+        except Exception as error:  # noqa: BLE001 - an adapter's mistake stops nothing, and loses nothing
+            self._hooks.error(error)
+            return self._failed(messages, f"{type(error).__name__}: {error}", None)
+        if len(outcomes) != len(messages):
+            return self._failed(messages, f"{len(outcomes)} outcomes for {len(messages)} messages", None)
+        retries = [outcome for outcome in outcomes if outcome.status == "retry"]
+        if len(retries) == len(outcomes):
+            hint = max((outcome.retry_after or 0.0 for outcome in retries), default=0.0)
+            self.breaker.failed(retries[0].reason, hint or None)
+        else:
+            self.breaker.succeeded()
+        return outcomes
+
+    def _failed(self, messages: Sequence[Message], reason: str, hint: float | None) -> list[Outcome]:
+        self.breaker.failed(reason, hint)
+        return [Outcome("retry", reason, hint)] * len(messages)
+
+    def _conclude(self, shipment: Shipment, outcome: Outcome) -> None:
+        """Settle one pack, or set when its lane is tried again."""
+        lanes, lane, pack = shipment
+        self._telemetry.add(_telemetry.PUBLISHED, 1, {"outcome": outcome.status})
+        if outcome.status == "retry":
+            lane.attempts += 1
+            wait = self._backoff.seconds(lane.attempts, outcome.retry_after)
+            lane.not_before = self._clock.monotonic() + wait
+            return
+        lane.attempts, lane.not_before = 0, 0.0
+        if outcome.status == "refused" and pack.message.count > 1:
+            lanes.split(lane, pack)
+            return
+        if outcome.status == "refused":
+            self._dead_letter(lanes, lane, pack, outcome.reason)
+            return
+        lane.packs.popleft()
+        lanes.journal.settle(pack.entries, "delivered")
+        self._telemetry.add(_telemetry.EVENTS, pack.message.count, {"outcome": "delivered"})
+        self._hooks.delivered(pack.message)
+
+    def _dead_letter(self, lanes: Lanes, lane: Lane, pack: Pack, reason: str) -> None:
+        """Put a single event that the queue will never take beside the journal."""
+        event_id = lanes.event_id(pack.entries[0])
+        message = Message(event_id, pack.message.key, pack.message.body)
+        try:
+            self._refused.append(message, reason)
+        except OSError as error:
+            self._hooks.error(error)
+            _logger.warning("cannot write the dead-letter file (%s): the event stays in the journal", error.strerror)
+            lane.not_before = self._clock.monotonic() + self._settings.max_backoff_seconds
+            return
+        lane.packs.popleft()
+        lanes.journal.settle(pack.entries, "dead")
+        self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
+        self._hooks.dead_letter(message, reason)

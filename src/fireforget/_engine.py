@@ -1,0 +1,201 @@
+"""The background thread with an event loop of its own, where the dispatcher and the cloud clients live.
+
+It makes no difference to it whether the application runs on asyncio, on trio, in threads or without a loop, and
+whether its loop stops. It is a daemon: nobody waits for it but a drain.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
+    import selectors
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+_logger: Final = logging.getLogger("fireforget")
+
+BREATH_SECONDS = 50e-6
+"""A thread that polls with timeout 0 gives the GIL up and takes it again at once; the application's thread then waits
+a whole switch interval for each of its turns. Sleeping this long before such a poll lets it in."""
+
+
+class Engine:
+    """One daemon thread that runs one asyncio event loop. Its methods may be called from any thread.
+
+    Args:
+        name: Name of the thread.
+        breathe: Sleep before every poll that would not block. Off only to show what it prevents.
+    """
+
+    def __init__(self, name: str = "fireforget", *, breathe: bool = True) -> None:
+        self._name = name
+        self._breathe = breathe
+        self._at_exit: list[Callable[[], None]] = []
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin with nothing, as after a fork: threads do not survive it."""
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._early: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+
+    @property
+    def running(self) -> bool:
+        """Is the thread alive?"""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread if it does not run. Does not wait for the loop."""
+        if self.running:
+            return
+        with self._lock:
+            if self.running:
+                return
+            self._ready.clear()
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the engine's loop, which is started if need be.
+
+        Raises:
+            RuntimeError: The engine has been stopped, or threads cannot be started any more.
+        """
+        import asyncio
+
+        try:
+            self.start()
+            self._ready.wait()
+            loop = self._loop
+            if loop is not None:
+                return asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:
+            work.close()
+            raise
+        work.close()
+        message = "the background thread has no event loop: it could not be made, or has been stopped"
+        raise RuntimeError(message)
+
+    def call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in the engine's thread soon: at once when its loop is up; dropped when that is gone."""
+        loop = self._loop
+        if loop is None:
+            self._early.append((function, arguments))
+            if self._loop is not None:
+                self._catch_up(self._loop)
+            return
+        try:
+            loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            self._loop = None  # closed under us: interpreter exit, or a stop in another thread
+
+    def _catch_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over the calls that came before the loop was there."""
+        while self._early:
+            function, arguments = self._early.popleft()
+            loop.call_soon_threadsafe(function, *arguments)
+
+    def stop(self, timeout: float) -> bool:
+        """Stop the loop and wait for the thread; says whether it ended within `timeout` seconds."""
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            return True
+        self._ready.wait()
+        loop = self._loop
+        if loop is not None:
+            self.call(loop.stop)
+        if thread is threading.current_thread():
+            return False
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def _run(self) -> None:
+        import asyncio
+
+        try:
+            loop = asyncio.SelectorEventLoop(_breathing_selector() if self._breathe else None)
+        except BaseException:
+            self._ready.set()
+            raise
+        asyncio.set_event_loop(loop)
+        self._loop = loop
+        self._catch_up(loop)
+        self._register_exit()
+        self._ready.set()
+        try:
+            loop.run_forever()
+        finally:
+            self._loop = None
+            _finish(loop)
+
+    def at_exit(self, function: Callable[[], None]) -> None:
+        """Call a function when the interpreter exits, while threads, executors and name resolution still work."""
+        self._at_exit.append(function)
+
+    def _register_exit(self) -> None:
+        """Be told of the interpreter's exit early.
+
+        `atexit` is too late: `concurrent.futures` has shut its executors down by then, and from Python 3.12 on no
+        thread can be started. The hook that `concurrent.futures` itself uses calls the last one registered first.
+        """
+        importlib.import_module("concurrent.futures.thread")  # its own callback must be registered before ours
+        register = getattr(threading, "_register_atexit", atexit.register)
+        try:
+            register(self._exit)
+        except RuntimeError:
+            _logger.debug("the interpreter is exiting already: what is pending stays in the journal")
+
+    def _exit(self) -> None:
+        for function in self._at_exit:
+            function()
+
+
+def _breathing_selector() -> selectors.BaseSelector:
+    """The platform's selector, with a real sleep before each poll that would not block."""
+    import selectors
+
+    class BreathingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type,unused-ignore]
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            if timeout is not None and timeout <= 0:
+                time.sleep(BREATH_SECONDS)
+            return super().select(timeout)
+
+    return BreathingSelector()
+
+
+def _finish(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what is left and close the loop, as `asyncio.run` does."""
+    import asyncio
+
+    try:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+shared_engine: Final = Engine()
+"""The engine of this process."""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=shared_engine.renew)

@@ -1,0 +1,239 @@
+"""The event: CloudEvents 1.0 attributes in a frozen struct, its id, and its wire form.
+
+One event travels as CloudEvents JSON; several travel as a CloudEvents batch, a JSON array of them. The text is
+UTF-8, never empty, and every noncharacter that a cloud would refuse is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from fireforget.errors import DecodeError
+
+MEDIA_TYPE: Final = "application/cloudevents+json"
+BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_HEX_ID_LENGTH: Final = 36
+_HEX_DIGITS: Final = re.compile("[0-9a-f]{32}")
+
+RESERVED_ATTRIBUTES: Final = frozenset(
+    {
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "time",
+        "dataschema",
+        "datacontenttype",
+        "data",
+        "data_base64",
+    }
+)
+"""Attribute names that belong to the library: an emitter cannot set them."""
+
+
+class EventId(msgspec.Struct, frozen=True, gc=False, order=True):
+    """The id of an accepted event: a UUIDv7, rendered only when somebody asks for its text.
+
+    Args:
+        time_ns: When it was emitted, in nanoseconds since the Unix epoch.
+        sequence: Which record of its journal it is.
+        nonce: The journal's own random number (62 bits).
+    """
+
+    time_ns: int
+    sequence: int
+    nonce: int
+
+    def __str__(self) -> str:
+        """The UUIDv7 in its canonical form of 36 characters."""
+        return uuid7_text(self.time_ns, self.nonce + self.sequence * _ODD)
+
+
+_ODD: Final = 0x1E3779B97F4A7C15
+"""An odd factor spreads consecutive sequence numbers over all 62 bits, and no two of them meet."""
+
+
+def uuid7_text(time_ns: int, random_bits: int) -> str:
+    """Render a UUIDv7 whose 12 bits after the millisecond are its fraction (RFC 9562, section 6.2, method 3)."""
+    millis, rest = divmod(time_ns, 1_000_000)
+    high = ((millis & 0xFFFF_FFFF_FFFF) << 16) | 0x7000 | (rest * 4096 // 1_000_000)
+    low = 0x8000_0000_0000_0000 | (random_bits & 0x3FFF_FFFF_FFFF_FFFF)
+    digits = f"{high:016x}{low:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def uuid7_time(text: str) -> datetime | None:
+    """When the UUIDv7 was made, to the millisecond; None where the text is not a canonical UUIDv7."""
+    if len(text) != _HEX_ID_LENGTH or text[14] != "7" or text[19] not in "89ab":
+        return None
+    if text[8] + text[13] + text[18] + text[23] != "----":
+        return None
+    digits = text.replace("-", "")
+    if not _HEX_DIGITS.fullmatch(digits):
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=int(digits[:12], 16))
+    except OverflowError:
+        return None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event with its CloudEvents attributes.
+
+    Args:
+        id: UUIDv7, unique; the key of idempotence.
+        source: Which application emitted it (a URI reference).
+        type: The event type, such as ``"query"``.
+        time: When it was emitted.
+        data: The application's own mapping.
+        subject: What within the source it is about, if the emitter said so.
+        dataschema: ``urn:fireforget:<type>:<version>`` where the type is registered, else None.
+        correlationid: UUIDv7 that all events of one request share.
+        sessionid: Whose visit it belongs to, where that is known.
+        requestid: The request id that the client or a proxy sent; not to be trusted.
+        traceparent: W3C trace context of the request.
+        extensions: Other CloudEvents extension attributes.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: Mapping[str, Any] = {}
+    subject: str | None = None
+    dataschema: str | None = None
+    correlationid: str = ""
+    sessionid: str | None = None
+    requestid: str | None = None
+    traceparent: str | None = None
+    extensions: Mapping[str, str | int | bool] = {}
+
+    @property
+    def correlation(self) -> str:
+        """The correlation id; an event that was emitted outside a request is its own correlation."""
+        return self.correlationid or self.id
+
+    @property
+    def key(self) -> str:
+        """The ordering key: the session id, else the correlation id."""
+        return self.sessionid or self.correlation
+
+
+class _Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The JSON form without extension attributes that we do not know."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime
+    datacontenttype: str = "application/json"
+    subject: str | None = None
+    dataschema: str | None = None
+    correlationid: str = ""
+    sessionid: str | None = None
+    requestid: str | None = None
+    traceparent: str | None = None
+    data: dict[str, Any] = {}
+
+
+_KNOWN: Final = frozenset(_Wire.__struct_fields__)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(_Wire)
+_splitter: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_opener: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_extension: Final = msgspec.json.Decoder(str | int | bool)
+
+
+def encode_event(event: Event) -> str:
+    """Render one event as CloudEvents JSON text."""
+    wire = _Wire(
+        specversion="1.0",
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        time=event.time,
+        subject=event.subject,
+        dataschema=event.dataschema,
+        correlationid=event.correlationid,
+        sessionid=event.sessionid,
+        requestid=event.requestid,
+        traceparent=event.traceparent,
+        data=dict(event.data),
+    )
+    text = _encoder.encode(wire)
+    if event.extensions:
+        text = text[:-1] + b"," + _encoder.encode(event.extensions)[1:]
+    return escape_noncharacters(text.decode())
+
+
+def encode_batch(events: Iterable[str]) -> str:
+    """Join events already rendered into one CloudEvents batch."""
+    return f"[{','.join(events)}]"
+
+
+def decode_event(text: str | bytes | msgspec.Raw) -> Event:
+    """Read one event from CloudEvents JSON.
+
+    Raises:
+        DecodeError: The text is not JSON, or a required attribute is missing or has the wrong type.
+    """
+    extensions: dict[str, str | int | bool] = {}
+    try:
+        try:
+            wire = _decoder.decode(text)
+        except msgspec.ValidationError:
+            fields = _opener.decode(text)
+            extensions = {name: _extension.decode(raw) for name, raw in fields.items() if name not in _KNOWN}
+            known = {name: raw for name, raw in fields.items() if name in _KNOWN}
+            wire = _decoder.decode(_encoder.encode(known))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"not a CloudEvent: {error}"
+        raise DecodeError(message) from error
+    if wire.specversion != "1.0" or not wire.id or not wire.type or wire.time.tzinfo is None:
+        message = "not a CloudEvent: it needs specversion 1.0, an id, a type and a time with its offset"
+        raise DecodeError(message)
+    return Event(
+        id=wire.id,
+        source=wire.source,
+        type=wire.type,
+        time=wire.time,
+        data=wire.data,
+        subject=wire.subject,
+        dataschema=wire.dataschema,
+        correlationid=wire.correlationid,
+        sessionid=wire.sessionid,
+        requestid=wire.requestid,
+        traceparent=wire.traceparent,
+        extensions=extensions,
+    )
+
+
+def split_batch(body: str | bytes) -> list[msgspec.Raw]:
+    """Split a batch into its events without reading them, so that one bad event does not spoil the rest.
+
+    Raises:
+        DecodeError: The text is neither a JSON array nor a JSON object.
+    """
+    try:
+        stripped = body.lstrip()
+        if stripped[:1] in {"{", b"{"}:
+            return [msgspec.Raw(stripped)]
+        return _splitter.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"not a CloudEvents batch: {error}"
+        raise DecodeError(message) from error
+
+
+def escape_noncharacters(text: str) -> str:
+    """Escape U+FFFE and U+FFFF, which SQS refuses, the JSON way."""
+    if "\ufffe" in text or "\uffff" in text:
+        return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    return text

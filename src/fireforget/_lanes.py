@@ -1,0 +1,127 @@
+"""Lanes: the bounded window through which the dispatcher sees one journal, and the packs cut from it.
+
+Order holds within a lane, and a lane has one publish in flight. Only a window of each lane is in memory; what does not
+fit stays in the journal. A lane whose window is full is passed over, remembers where, and catches up later with a
+cursor of its own, so that one stuck lane holds back neither the others nor memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from fireforget._pack import ENVELOPE_BYTES, Pack, Packer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fireforget._journal import Cursor, Entry, Journal
+
+STEP: Final = 200
+"""Most entries read in one step: well under a millisecond, for the step shares the GIL with the application."""
+
+
+class Lane:
+    """The window of one lane.
+
+    Args:
+        number: From 0; the queue's ordering key follows from it.
+    """
+
+    __slots__ = ("attempts", "behind", "bytes", "entries", "in_flight", "key", "not_before", "number", "packs")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.key = f"lane-{number:03d}"
+        self.entries: deque[Entry] = deque()
+        self.bytes = 0
+        self.packs: deque[Pack] = deque()
+        self.in_flight = False
+        self.attempts = 0
+        self.not_before = 0.0
+        self.behind: Cursor | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry into the window."""
+        self.entries.append(entry)
+        self.bytes += entry.size + ENVELOPE_BYTES
+
+    @property
+    def empty(self) -> bool:
+        """Is there nothing to publish in the window?"""
+        return not self.entries and not self.packs
+
+
+class Lanes:
+    """All lanes of one journal.
+
+    Args:
+        journal: Where the events are.
+        count: How many lanes.
+        pack_bytes: Size worth packing up to.
+    """
+
+    def __init__(self, journal: Journal, count: int, pack_bytes: int) -> None:
+        self.journal = journal
+        self._pack_bytes = pack_bytes
+        self._window = 2 * pack_bytes
+        self._packer = Packer(journal)
+        self._lanes = [Lane(number) for number in range(count)]
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
+    def fill(self) -> bool:
+        """Read one step further where a lane has room; says whether there may be more to read."""
+        more = False
+        for lane in self._lanes:
+            if lane.behind is not None and lane.bytes < self._pack_bytes:
+                more |= self._catch_up(lane)
+        if all(lane.behind is not None for lane in self._lanes):
+            return more
+        entries = self.journal.walk(STEP)
+        count = len(self._lanes)
+        for entry in entries:
+            lane = self._lanes[entry.key_hash % count]
+            if lane.behind is not None:
+                continue
+            if lane.bytes >= self._window:
+                lane.behind = self.journal.cursor(entry.position)
+            else:
+                lane.add(entry)
+        return more or len(entries) == STEP
+
+    def _catch_up(self, lane: Lane) -> bool:
+        cursor, count = lane.behind, len(self._lanes)
+        if cursor is None:
+            return False
+        entries = cursor.take(STEP, lambda key_hash: key_hash % count == lane.number)
+        for entry in entries:
+            lane.add(entry)
+        if cursor.at_end:
+            lane.behind = None
+        return True
+
+    def next_pack(self, lane: Lane) -> Pack | None:
+        """The pack to publish next in a lane, frozen from now on; None where there is nothing to publish."""
+        while not lane.packs and lane.entries:
+            pack = self._packer.pack(lane.entries, lane.key, self._pack_bytes)
+            lane.bytes = sum(entry.size + ENVELOPE_BYTES for entry in lane.entries)
+            if pack is not None:
+                lane.packs.append(pack)
+        return lane.packs[0] if lane.packs else None
+
+    def split(self, lane: Lane, pack: Pack) -> None:
+        """Replace a refused pack by one pack for each of its events."""
+        lane.packs.popleft()
+        singles = [self._packer.pack(deque((entry,)), lane.key, 1) for entry in pack.entries]
+        lane.packs.extendleft(single for single in reversed(singles) if single is not None)
+
+    def event_id(self, entry: Entry) -> str:
+        """The id of the entry's event."""
+        return self._packer.event_id(entry)
+
+    @property
+    def pending(self) -> int:
+        """Accepted events of this journal that are not settled."""
+        return self.journal.pending

@@ -1,0 +1,90 @@
+"""The dead-letter file beside the journals: events that the queue refuses for good."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from fireforget.abc import DeadLetter, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from fireforget._clock import Clock
+
+FILE_NAME: Final = "dead-letters.jsonl"
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(DeadLetter)
+
+
+class RefusedFile:
+    """One line of JSON for each event, readable with any tool; shared by all processes of a journal directory.
+
+    Args:
+        directory: The directory that holds the journals.
+        clock: For the time of each line.
+    """
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self.path = directory / FILE_NAME
+        self._clock = clock
+
+    def append(self, message: Message, reason: str) -> None:
+        """Write one line, durably.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        now = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
+        line = _encoder.encode(DeadLetter(message.id, message, reason, now)) + b"\n"
+        with self._locked(), self.path.open("ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(line) != len(line):
+                file.truncate(end)  # a disk that fills up midway leaves no torn line
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+
+    def read(self) -> Iterator[DeadLetter]:
+        """Yield the lines in order, each id once; a torn last line is passed over."""
+        seen: set[str] = set()
+        try:
+            lines = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    return
+                letter = _decoder.decode(line)
+                if letter.id not in seen:
+                    seen.add(letter.id)
+                    yield letter
+
+    def remove(self, ids: Iterable[str]) -> int:
+        """Rewrite the file without some lines; says how many ids were there."""
+        unwanted = set(ids)
+        with self._locked():
+            letters = list(self.read())
+            kept = [letter for letter in letters if letter.id not in unwanted]
+            if len(kept) < len(letters):
+                temporary = self.path.with_suffix(".tmp")
+                temporary.write_bytes(b"".join(_encoder.encode(letter) + b"\n" for letter in kept))
+                temporary.replace(self.path)
+        return len(letters) - len(kept)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes from appending while the file is rewritten."""
+        import fcntl
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,150 @@
+"""What lives in the engine's loop for one `FireForget`: dispatcher, journal upkeep, embedded worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from fireforget._dispatcher import Dispatcher
+from fireforget._refused import RefusedFile
+from fireforget.errors import FireForgetError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fireforget._clock import Clock
+    from fireforget._hooks import Hooks
+    from fireforget._journal import Journal
+    from fireforget._settings import Settings
+    from fireforget.abc import Queue
+    from fireforget.processing import Worker
+
+_logger: Final = logging.getLogger("fireforget")
+
+UPKEEP_SECONDS: Final = 0.1
+"""How often a spare segment is made ready and nearly empty ones are compacted."""
+
+WORKER_SHARE: Final = 0.5
+"""The share of a drain's time that the embedded worker gets at least."""
+
+
+class Runtime:
+    """Runs in the engine's loop until it is closed.
+
+    Args:
+        journal: The process's own journal.
+        neighbours: Takes over the journals of dead processes.
+        settings: The whole configuration.
+        queue: Where to.
+        clock: Time, sleep and chance.
+        hooks: The user's callbacks.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        neighbours: Callable[[], list[Journal]],
+        settings: Settings,
+        queue: Queue,
+        clock: Clock,
+        hooks: Hooks,
+    ) -> None:
+        self._journal = journal
+        self._neighbours = neighbours
+        self._settings = settings
+        self._worker: Worker | None = None
+        self._clock = clock
+        self._hooks = hooks
+        self._dispatcher = Dispatcher(
+            journal,
+            queue,
+            settings.dispatch,
+            clock,
+            RefusedFile(settings.journal_directory.parent, clock),
+            hooks,
+        )
+        self.waker = self._dispatcher.waker
+        self._adapters = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, worker: Worker | None, adapters: AsyncExitStack) -> None:
+        """Start the tasks.
+
+        Args:
+            worker: The embedded worker; None where none runs in this process.
+            adapters: What is closed with the runtime.
+        """
+        self._worker, self._adapters = worker, adapters
+        self._keep("the dispatcher", self._dispatcher.run)
+        self._keep("the journal's upkeep", self._upkeep)
+        if self._settings.journal.durability != "none":
+            self._keep("the adoption of journals", self._adopt)
+        if self._settings.journal.durability == "power":
+            self._keep("the journal's sync", self._sync)
+        if self._worker is not None:
+            self._keep("the worker", self._worker.run)
+
+    async def drain(self, seconds: float) -> int:
+        """Deliver what is pending within `seconds`; says how many events are still pending."""
+        until = self._clock.monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._dispatcher.drain()
+        except TimeoutError:
+            _logger.warning("the drain ended with %d events pending; they stay in the journal", self.pending)
+        if self._worker is not None:
+            await self._worker.drain(max(0.0, until - self._clock.monotonic()))
+        return self.pending
+
+    @property
+    def pending(self) -> int:
+        """Accepted events that are not settled."""
+        return self._dispatcher.pending
+
+    async def aclose(self) -> None:
+        """End the tasks, and close the adapters that were made for them."""
+        if self._worker is not None:
+            await self._worker.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._adapters.aclose()
+
+    def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.ensure_future(self._restart(what, run)))
+
+    async def _restart(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a task of ours; should it fail by a mistake, say so and run it again: events wait for it."""
+        while True:
+            try:
+                await run()
+                return
+            except Exception as error:
+                _logger.exception("%s failed and is started again", what)
+                self._hooks.error(error)
+                await self._clock.sleep(self._settings.dispatch.max_backoff_seconds)
+
+    async def _upkeep(self) -> None:
+        while True:
+            self._journal.prepare()
+            self._journal.compact()
+            await self._clock.sleep(UPKEEP_SECONDS)
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.to_thread(self._journal.sync)
+            await self._clock.sleep(self._settings.journal.sync_seconds)
+
+    async def _adopt(self) -> None:
+        while True:
+            try:
+                for journal in await asyncio.to_thread(self._neighbours):  # there may be many files to read
+                    _logger.info("adopted a journal with %d events pending", journal.pending)
+                    self._dispatcher.add(journal)
+            except (FireForgetError, OSError) as error:
+                _logger.warning("cannot look for journals of dead processes: %s", error)
+            for journal in self._dispatcher.finished():
+                journal.close()
+            await self._clock.sleep(self._settings.journal.adopt_seconds)

@@ -1,0 +1,198 @@
+"""Work that nobody awaits in place: where it runs, and what of it is unfinished.
+
+It runs on the loop that it was handed over on; where there is none, on the loop that serves the request, and failing
+that in the engine. There no request's cancellation reaches it: an asyncio task is held until it ends, a trio one is a
+system task. A drain waits for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import anyio.to_thread
+
+from fireforget import _telemetry
+from fireforget._engine import shared_engine
+
+if TYPE_CHECKING:
+    import trio
+
+_logger: Final = logging.getLogger("fireforget")
+_telemetry_of_work: Final = _telemetry.Telemetry()
+
+Start = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Home(Protocol):
+    """An event loop that takes work from any thread."""
+
+    @property
+    def alive(self) -> bool:
+        """Does the loop still run?"""
+        ...
+
+    def start(self, work: Start) -> None:
+        """Start the work there, in a copy of the caller's context."""
+        ...
+
+
+class AsyncioHome:
+    """An asyncio loop."""
+
+    _held: Final[set[asyncio.Task[None]]] = set()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    @property
+    def alive(self) -> bool:
+        """Does the loop still run?"""
+        return self._loop.is_running()
+
+    def start(self, work: Start) -> None:
+        """Start the work as a task that is held until it ends."""
+        if _running_loop() is self._loop:
+            self._hold(work)
+        else:
+            self._loop.call_soon_threadsafe(self._hold, work, context=copy_context())
+
+    def _hold(self, work: Start) -> None:
+        task = self._loop.create_task(work())
+        self._held.add(task)
+        task.add_done_callback(self._held.discard)
+
+
+class TrioHome:
+    """A trio run."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self._token = token
+
+    @property
+    def alive(self) -> bool:
+        """Does the run still take work?"""
+        import trio
+
+        try:
+            self._token.run_sync_soon(int)
+        except trio.RunFinishedError:
+            return False
+        return True
+
+    def start(self, work: Start) -> None:
+        """Start the work as a system task: no cancel scope of the application holds it."""
+        import trio
+
+        spawn = partial(trio.lowlevel.spawn_system_task, work, context=copy_context())
+        if current_home() == self:
+            spawn()
+        else:
+            self._token.run_sync_soon(spawn)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrioHome) and other._token is self._token
+
+    def __hash__(self) -> int:
+        return hash(self._token)
+
+
+class EngineHome:
+    """The background thread."""
+
+    @property
+    def alive(self) -> bool:
+        """Does the thread still run?"""
+        return shared_engine.running
+
+    def start(self, work: Start) -> None:
+        """Start the work in the background thread, which is started if need be."""
+        copy_context().run(shared_engine.submit, work())
+
+
+def current_home() -> Home | None:
+    """The loop that runs in this thread; None where there is none."""
+    loop = _running_loop()
+    if loop is not None:
+        return AsyncioHome(loop)
+    if "trio" in sys.modules:
+        import trio
+
+        if trio.lowlevel.in_trio_run():
+            return TrioHome(trio.lowlevel.current_trio_token())
+    return None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Job:
+    """One awaitable on its way to its end.
+
+    Args:
+        awaitable: What to await.
+        home: The loop that serves the request, if there is one.
+        on_error: Called with what the awaitable raised.
+    """
+
+    __slots__ = ("_awaitable", "_on_error", "done", "home")
+
+    unfinished: Final[set[Job]] = set()
+
+    def __init__(
+        self, awaitable: Awaitable[object], home: Home | None, on_error: Callable[[BaseException], None] | None
+    ) -> None:
+        self._awaitable = awaitable
+        self._on_error = on_error
+        self.home = current_home() or home or EngineHome()
+        self.done: Future[None] = Future()
+        self.unfinished.add(self)
+
+    def start(self) -> None:
+        """Start it on its loop; where that has ended, in the engine."""
+        try:
+            self.home.start(self._run)
+        except RuntimeError:
+            self.home = EngineHome()
+            self.home.start(self._run)
+
+    async def _run(self) -> None:
+        outcome = "cancelled"
+        try:
+            await self._awaitable
+            outcome = "done"
+        except Exception as error:
+            outcome = "failed"
+            _logger.exception("work handed to wait_until failed")
+            if self._on_error is not None:
+                self._on_error(error)
+        finally:
+            self.unfinished.discard(self)
+            self.done.set_result(None)
+            # counted in the background: the first measurement loads OpenTelemetry
+            shared_engine.start()
+            shared_engine.call(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
+
+
+def wait_for(jobs: Iterable[Job], seconds: float | None) -> int:
+    """Block until the jobs have ended, at most `seconds`; says how many have not. Dead loops are not waited for."""
+    running = [job for job in jobs if job.home.alive]
+    return len(wait([job.done for job in running], timeout=seconds).not_done) if running else 0
+
+
+async def finish(jobs: Iterable[Job], seconds: float | None) -> int:
+    """Wait until the jobs have ended, at most `seconds`; says how many have not."""
+    waiting = list(jobs)
+    if not waiting:
+        return 0
+    return await anyio.to_thread.run_sync(wait_for, waiting, seconds, abandon_on_cancel=True)

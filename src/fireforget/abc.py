@@ -1,0 +1,349 @@
+"""The ports: what a queue, its dead letters, a store, a mailer and a backend promise.
+
+Every promise in these docstrings is held by a test. Adapters are used from one asyncio event loop (the engine's or the
+worker's), do no I/O in their constructors, retry nothing themselves, and raise only `fireforget.errors.AdapterError`
+and its children: `TransientError` where the same call may succeed later, `PermanentError` where it never will.
+`aclose` is idempotent; any other call after it raises `ClosedError`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from fireforget._clock import Clock, SystemClock
+from fireforget._event import Event, decode_event, encode_event, uuid7_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from email.message import EmailMessage
+
+__all__ = [
+    "Backend",
+    "Capabilities",
+    "Clock",
+    "DeadLetter",
+    "DeadLetters",
+    "Delivery",
+    "Depth",
+    "Event",
+    "Mailer",
+    "Message",
+    "Outcome",
+    "Query",
+    "Queue",
+    "Record",
+    "Refusal",
+    "Store",
+    "SystemClock",
+    "decode_event",
+    "encode_event",
+    "uuid7_time",
+]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What a queue carries. It knows nothing of events.
+
+    Args:
+        id: The deduplication id: the same content has the same id, at every attempt.
+        key: The ordering key: message group, ordering key or session of the cloud.
+        body: Non-empty text.
+        count: How many events the body holds.
+    """
+
+    id: str
+    key: str
+    body: str
+    count: int = 1
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one published message.
+
+    Args:
+        status: ``"delivered"``: the queue holds it. ``"retry"``: not now. ``"refused"``: never, as it is.
+        reason: Why it was not delivered, for a log.
+        retry_after: Seconds that the queue asked to wait, or None.
+    """
+
+    status: Literal["delivered", "retry", "refused"]
+    reason: str = ""
+    retry_after: float | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One message handed to a consumer under a lease.
+
+    Args:
+        message: What was published, exactly.
+        attempt: How often it has been delivered, this time included; 1 is the first.
+        receipt: The queue's name for this very delivery.
+        expires_at: When the lease ends, and with it the right to settle.
+    """
+
+    message: Message
+    attempt: int
+    receipt: str
+    expires_at: datetime
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """How full a queue is. What the cloud does not tell is None.
+
+    Args:
+        visible: Messages that a consumer could receive now or after their delay.
+        in_flight: Messages under a lease.
+        dead: Messages among the dead letters.
+        oldest_seconds: Age of the oldest message that is not settled, in seconds.
+    """
+
+    visible: int | None = None
+    in_flight: int | None = None
+    dead: int | None = None
+    oldest_seconds: float | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What one queue adapter can do; what is declared here is tested.
+
+    Args:
+        max_message_bytes: Largest body in UTF-8 bytes.
+        max_batch_messages: Most messages in one `publish`.
+        max_batch_bytes: Most bytes of bodies in one `publish`.
+        pack_bytes: Bytes that the cloud bills as one request: the size worth packing up to.
+        ordered: Messages of one key arrive in the order of their publication, one lease at a time.
+        deduplication_seconds: For how long a second message with the same id is dropped; 0 for never.
+        delayed_nack: `nack` honours its delay.
+        max_lease_seconds: Longest lease.
+    """
+
+    max_message_bytes: int
+    max_batch_messages: int
+    max_batch_bytes: int
+    pack_bytes: int
+    ordered: bool
+    deduplication_seconds: float
+    delayed_nack: bool
+    max_lease_seconds: float
+
+
+@runtime_checkable
+class Queue(Protocol):
+    """Carries messages from the dispatcher to the processor, at least once."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this adapter can do. Constant; needs no connection."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Which queue this is, without secrets: two adapters of one identity publish to the same place."""
+        ...
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Publish a batch within the declared limits; one outcome for each message, in order.
+
+        A message that was delivered is durable. A message over the limit is ``refused`` alone.
+
+        Raises:
+            TransientError: Nothing is known of any message: publish all of them again.
+        """
+        ...
+
+    async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
+        """Take up to `limit` messages under a lease of `lease` seconds.
+
+        Waits up to `wait` seconds for the first one; an empty sequence says that none came. Cancelling the call
+        loses no message: what it had taken comes again when its lease ends. While a delivery of a key is under
+        lease, an ordered queue hands out no later message of that key to another `receive`; one call may return
+        several messages of a key, in order.
+        """
+        ...
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Settle for good. Late (after the lease has ended) or repeated, it does no harm and may have no effect."""
+        ...
+
+    async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
+        """Give back: each comes again after `delay` seconds with a higher `attempt`. Late, it does nothing."""
+        ...
+
+    async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
+        """Renew leases to `lease` seconds from now; returns the renewed deliveries, without those already lost."""
+        ...
+
+    async def depth(self) -> Depth:
+        """How full the queue is, as far as the cloud tells; approximate."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections and threads. Idempotent."""
+        ...
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One message that could not be processed.
+
+    Args:
+        id: The operator's handle for `redrive` and `discard`.
+        message: The message as it was.
+        reason: Why it is here.
+        time: When it came here.
+        attempts: How often it had been delivered; 0 where that is not known.
+    """
+
+    id: str
+    message: Message
+    reason: str
+    time: datetime
+    attempts: int = 0
+
+
+@runtime_checkable
+class DeadLetters(Protocol):
+    """The operators' side of a queue. The cloud's own redrive policy leads here too."""
+
+    async def put(self, message: Message, reason: str, *, attempts: int = 0) -> None:
+        """Keep a message with its reason. Idempotent by the message's id."""
+        ...
+
+    def list(self, ids: Sequence[str] = ()) -> AsyncIterator[DeadLetter]:
+        """Yield the dead letters, oldest first; only those with the given ids, where any are given."""
+        ...
+
+    async def redrive(self, ids: Sequence[str]) -> int:
+        """Send dead letters to the queue again with a fresh count of attempts; says how many there were."""
+        ...
+
+    async def discard(self, ids: Sequence[str]) -> int:
+        """Delete dead letters for good; says how many there were."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections and threads. Idempotent."""
+        ...
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An event as the store keeps it.
+
+    Args:
+        event: The event. Its correlation id is a UUIDv7.
+        expires_at: From when on it is never returned; None for never.
+    """
+
+    event: Event
+    expires_at: datetime | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One record that the store will never take.
+
+    Args:
+        event_id: Which one.
+        reason: Why.
+    """
+
+    event_id: str
+    reason: str
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records to scan; every condition given must hold.
+
+    Args:
+        start: First moment, inclusive, of the *correlation id's* time: a late event counts in its request's period.
+        end: Last moment, exclusive.
+        types: Event types; empty for all.
+        sessionid: One session.
+        correlationid: One request.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    types: tuple[str, ...] = ()
+    sessionid: str | None = None
+    correlationid: str | None = None
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Keeps events, each once."""
+
+    async def put(self, records: Sequence[Record]) -> Sequence[Refusal]:
+        """Write records, idempotently by event id; those that can never be written are returned with the reason.
+
+        Raises:
+            TransientError: Some may be written; putting all of them again does no harm.
+        """
+        ...
+
+    def scan(self, query: Query) -> AsyncIterator[Record]:
+        """Yield the records in the order (time of the correlation id, correlation id, event id).
+
+        Expired records are never yielded, whether or not they have been deleted.
+        """
+        ...
+
+    async def claim(self, key: str, lease: float, *, holder: str) -> bool:
+        """Take or renew the claim on `key` for `lease` seconds; False while somebody else holds it."""
+        ...
+
+    async def purge(self, limit: int = 1000) -> int:
+        """Delete up to `limit` expired records where the cloud does not do so itself; says how many."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections and threads. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Mailer(Protocol):
+    """Delivers a report."""
+
+    async def send(self, message: EmailMessage) -> None:
+        """Hand over one message; returning means that it was accepted for delivery."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free connections. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Makes adapters from URLs; registered in the entry-point group ``fireforget.backends``.
+
+    One entry point carries the backend's own name (``local``) and one each URL scheme that it answers to
+    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use.
+    """
+
+    @property
+    def embeddable(self) -> bool:
+        """The queue lives on this machine, so the worker may run inside the application."""
+        ...
+
+    def url(self, role: Literal["queue", "store", "mailer"], *, name: str, directory: str) -> str:
+        """The URL that a role gets where the user gave only the backend's name."""
+        ...
+
+    def queue(self, url: str) -> Queue:
+        """Make the queue that the URL names."""
+        ...
+
+    def dead_letters(self, url: str) -> DeadLetters:
+        """Make the dead letters of the queue that the URL names."""
+        ...
+
+    def store(self, url: str) -> Store:
+        """Make the store that the URL names."""
+        ...
+
+    def mailer(self, url: str) -> Mailer:
+        """Make the mailer that the URL names."""
+        ...

@@ -1,0 +1,172 @@
+"""The ASGI middleware: an execution context for each request, and a lifespan that drains.
+
+Pure ASGI, HTTP and WebSocket. It alters no response and raises nothing into the application. The lifespan is wrapped
+even where the application has none or fails it, so that a shutdown always drains.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from fireforget._context import current
+from fireforget._request import RequestContext, route_template
+
+if TYPE_CHECKING:
+    from fireforget._settings import HttpSettings
+
+_logger: Final = logging.getLogger("fireforget")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUEST_EVENT: Final = "http.request"
+
+
+class Host(Protocol):
+    """What the middleware needs of `FireForget`."""
+
+    def emit(self, event_type: str, data: object, /) -> object:
+        """Accept an event."""
+        ...
+
+    def start(self) -> None:
+        """Start the background thread before the first request."""
+        ...
+
+    async def drain(self) -> object:
+        """Deliver what is pending, within the configured time."""
+        ...
+
+    def on_work_error(self, error: BaseException) -> None:
+        """Tell of work handed to `wait_until` that failed."""
+        ...
+
+
+class Middleware:
+    """Wraps an ASGI application.
+
+    Args:
+        app: The application.
+        host: Where events go and what is drained.
+        settings: Request events, sessions and request ids.
+    """
+
+    def __init__(self, app: App, host: Host, settings: HttpSettings) -> None:
+        self.app = app
+        self._host = host
+        self._settings = settings
+        self._exact = frozenset(path for path in settings.exclude if not path.endswith("*"))
+        self._prefixes = tuple(path[:-1] for path in settings.exclude if path.endswith("*"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the lifespan."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await Lifespan(self.app, self._host)(scope, receive, send)
+            return
+        if kind not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        context = RequestContext(scope, self._settings, self._host.on_work_error)
+        token = current.set(context)
+        try:
+            if self._settings.events and kind == "http" and not self._excluded(scope["path"]):
+                await self._observe(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            current.reset(token)
+            context.responded()
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and emit what it was."""
+        status = 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        began = time.perf_counter()
+        failed = True
+        try:
+            await self.app(scope, receive, observed)
+            failed = False
+        finally:
+            answered = status or (500 if failed else 0)
+            self._host.emit(
+                REQUEST_EVENT,
+                {
+                    "method": scope["method"],
+                    "route": route_template(scope, answered),
+                    "status": answered,
+                    "duration_ms": round((time.perf_counter() - began) * 1000, 3),
+                },
+            )
+
+    def _excluded(self, path: str) -> bool:
+        return path in self._exact or (bool(self._prefixes) and path.startswith(self._prefixes))
+
+
+class Lifespan:
+    """One run of the lifespan protocol, around an application that may not speak it.
+
+    Args:
+        app: The application.
+        host: What is started and drained.
+    """
+
+    def __init__(self, app: App, host: Host) -> None:
+        self._app = app
+        self._host = host
+        self._receive: Receive
+        self._send: Send
+        self._asked: list[str] = []
+        self._answered: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application's lifespan; where it ends early, keep the protocol going in its place."""
+        self._receive, self._send = receive, send
+        try:
+            await self._app(scope, self._ask, self._answer)
+        except Exception as error:
+            if "lifespan.startup.complete" in self._answered or any(
+                answer.endswith("failed") for answer in self._answered
+            ):
+                await self._take_over()
+                raise
+            _logger.debug("the application has no lifespan (%s): fireforget keeps one in its place", error)
+        await self._take_over()
+
+    async def _take_over(self) -> None:
+        """Answer what the application has left unanswered."""
+        if "lifespan.startup.failed" in self._answered:
+            return
+        if not self._asked:
+            await self._ask()
+        if not self._answered:
+            await self._answer({"type": "lifespan.startup.complete"})
+        if "lifespan.shutdown" not in self._asked:
+            await self._ask()
+        if not any(answer.startswith("lifespan.shutdown") for answer in self._answered):
+            await self._answer({"type": "lifespan.shutdown.complete"})
+
+    async def _ask(self) -> Message:
+        message = await self._receive()
+        self._asked.append(message["type"])
+        if message["type"] == "lifespan.startup":
+            self._host.start()
+        return message
+
+    async def _answer(self, message: Message) -> None:
+        self._answered.append(message["type"])
+        if message["type"] != "lifespan.startup.complete":
+            await self._host.drain()
+        await self._send(message)
