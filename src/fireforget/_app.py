@@ -17,17 +17,17 @@ from fireforget._context import Attributes, ExecutionContext, current, process_c
 from fireforget._emit import Emitter
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
-from fireforget._journal import Journal, Options
+from fireforget._journal import Counts, Journal, Options
 from fireforget._request import new_correlation_id
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, load_settings
+from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
     from types import TracebackType
 
-    from fireforget._journal import Counts
     from fireforget._runtime import Runtime
     from fireforget.abc import DeadLetters, Queue, Store
     from fireforget.asgi import App, Middleware
@@ -124,7 +124,10 @@ class FireForget(Emitter):
 
         At every moment accepted = delivered + pending + dead-lettered + dropped + corrupt.
         """
-        return self.open_journal().counts
+        try:
+            return self.open_journal().counts
+        except JournalError:
+            return Counts(refused=dict(self._refused_early))
 
     def start(self) -> None:
         """Open the journal and start the background thread. The first `emit` does it, too."""
@@ -142,10 +145,21 @@ class FireForget(Emitter):
             with self._lock:
                 journal = self._journal
                 if journal is None:
-                    self._journal = journal = self._make_journal()
-                    _open.add(self)
-                    self._start_runtime()
+                    journal = self._install(self._make_journal())
         return journal
+
+    def _install(self, made: Journal) -> Journal:
+        """Take a new journal into use, unless a signal handler that emits came in between with its own."""
+        journal: Journal | None = self._journal
+        if journal is not None:
+            made.close()
+            return journal
+        self._journal = made
+        while self._refused_early:
+            made.note("refused", *self._refused_early.popitem())
+        _open.add(self)
+        self._start_runtime()
+        return made
 
     def _make_journal(self) -> Journal:
         options = self._journal_options

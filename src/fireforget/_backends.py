@@ -88,14 +88,19 @@ class Adapters:
             return self._settings.backend
         scheme = urlsplit(given).scheme
         if not scheme:
-            message = f"{role} = {without_secrets(given)!r} is no URL: write scheme://..., such as sqlite:///events.db"
+            message = f"{role} is no URL: write scheme://..., such as sqlite:///events.db"
             raise SettingsError(message)
         return scheme
 
     def _backend(self, role: Role) -> Backend:
-        backend = _entry_point(self._source(role)).load()
+        name = self._source(role)
+        try:
+            backend = _entry_point(name).load()
+        except ImportError as error:
+            message = f"the backend {name!r} cannot be imported ({error}): install what it needs"
+            raise BackendNotFoundError(message) from error
         if not isinstance(backend, Backend):
-            message = f"the entry point {self._source(role)!r} of {GROUP} is not a fireforget.abc.Backend"
+            message = f"the entry point {name!r} of {GROUP} is not a fireforget.abc.Backend"
             raise BackendNotFoundError(message)
         return backend
 

@@ -102,7 +102,9 @@ class Emitter:
         self._said: set[str] = set()
         self._refused_early: dict[str, int] = {}
 
-    def emit(self, event_type: object, data: object = None, /, **attributes: str | int | bool | None) -> EventId | None:
+    def emit(
+        self, event_type: object, data: object = None, attributes: Mapping[str, str | int | bool | None] | None = None
+    ) -> EventId | None:
         """Accept an event: it is safe in the journal when this returns, and travels on in the background.
 
         It never waits and never raises. It may be called from any thread, from a signal handler, from ``__del__`` and
@@ -112,23 +114,25 @@ class Emitter:
             event_type: Name of the event type, or an instance of a registered event class.
             data: A mapping; omitted where `event_type` is an instance.
             attributes: ``subject``, ``sessionid``, ``correlationid``, ``requestid``, ``traceparent``, or CloudEvents
-                extension attributes of your own (1 to 20 lower-case letters and digits).
+                extension attributes of your own (1 to 20 lower-case letters and digits); for this event alone.
 
         Returns:
             The event's id, or None where it was refused, sampled out or filtered, which `stats` counts by reason.
         """
         try:
             context = current.get()
-            if data is None:
-                word = context.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there, too
-                payload = encode(event_type)
-            else:
+            if type(data) is dict:
                 word = context.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
                 payload = encode(data)
+            elif data is None:
+                word = context.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there
+                payload = encode(event_type)
+            else:
+                return self._emit_slowly(event_type, data, attributes)
             journal = self._journal
             tail: Segment = journal.tail
             size = len(payload)
-            if context.tail is not tail or size > SAFE_BYTES or payload[0] != _BRACE or attributes or self._before_emit:
+            if context.tail is not tail or size > SAFE_BYTES or attributes or self._before_emit:
                 return self._emit_slowly(event_type, data, attributes)
             now = self._now()
             sequence = journal.next_sequence()
@@ -152,7 +156,7 @@ class Emitter:
         """
         raise NotImplementedError
 
-    def _emit_slowly(self, event_type: object, data: object, attributes: Mapping[str, Any]) -> EventId | None:
+    def _emit_slowly(self, event_type: object, data: object, attributes: Mapping[str, Any] | None) -> EventId | None:
         """Decide about one event with care. Never raises."""
         try:
             known, data = self._resolve(event_type, data)
@@ -164,8 +168,9 @@ class Emitter:
             context = current.get()
             context.prepare()
             if attributes:
-                return self._append(known, self._ad_hoc(context, attributes), payload)
-            event_id = self._append(known, context, payload)
+                binding, correlation = self._ad_hoc(context, attributes)
+                return self._append(known, binding, correlation, payload)
+            event_id = self._append(known, context, context.correlationid, payload)
             if not isinstance(event_type, str):
                 _remember(context, type(event_type), known.name)
             return event_id
@@ -176,16 +181,15 @@ class Emitter:
         except Exception as error:  # noqa: BLE001 - a hook or an object of the application; or a mistake of ours
             return self._refuse("error", error)
 
-    def _append(self, known: _Known, binding: Binding, payload: bytes) -> EventId | None:
+    def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self.open_journal()
         now = self._now()
         sequence = journal.next_sequence()
         event_id = EventId(now, sequence, journal.nonce)
         if known.threshold < _EVERYTHING:
-            correlation = binding.correlationid if isinstance(binding, ExecutionContext) else None
             if crc32((correlation or str(event_id)).encode()) >= known.threshold:
                 return self._count_out("sampled_out")
-            if correlation is None:
+            if not binding.fragment:
                 binding = Binding(b"", 0)  # so that the decision about this event is not kept for the next one
         if not journal.append(binding, known.name, now, sequence, payload):
             return self._refuse("overflow", JournalError(journal.trouble or "the journal is full"))
@@ -242,8 +246,8 @@ class Emitter:
             check_depth(payload)
         return payload
 
-    def _ad_hoc(self, context: ExecutionContext, attributes: Mapping[str, Any]) -> Binding:
-        """A binding for one event with attributes of its own."""
+    def _ad_hoc(self, context: ExecutionContext, attributes: Mapping[str, Any]) -> tuple[Binding, str]:
+        """A binding for one event with attributes of its own, and the correlation id; empty for none."""
         given = {name: value for name, value in attributes.items() if value is not None}
         extra: dict[str, str | int | bool] = {}
         for name, value in given.items():
@@ -257,18 +261,21 @@ class Emitter:
                 )
                 raise AttributeNameError(message)
             if name not in _SHARED:
-                extra[name] = value
+                extra[name] = str(value) if name == "subject" else value
         shared = {name: str(value) for name, value in given.items() if name in _SHARED}
         merged = msgspec.structs.replace(context.attributes or Attributes(), **shared)
         fragment = b",".join(part for part in (merged.fragment(), encode(extra)[1:-1]) if part)
         keyed = merged.sessionid or merged.correlationid
-        return Binding(fragment, merged.key_hash() if keyed else getrandbits(16))
+        return Binding(fragment, merged.key_hash() if keyed else getrandbits(16)), merged.correlationid
 
     def _refuse(self, reason: str, error: Exception) -> EventId | None:
         """Count a refused event; say why once for each reason."""
         if reason not in self._said:
             self._said.add(reason)
-            _logger.warning("an event was refused (%s): %s; others for that reason are only counted", reason, error)
+            try:
+                _logger.warning("an event was refused (%s): %s; others for that reason are only counted", reason, error)
+            except Exception:  # noqa: BLE001, S110 - a log handler of the application's, or the error's own text
+                pass
         if self._journal is not None:
             self._journal.note("refused", reason)
         else:

@@ -4,6 +4,7 @@ What msgspec encodes natively (str, numbers, bool, None, dict, list, tuple, set,
 as base64, dataclasses, Structs, attrs) is encoded so. NaN and the infinities become null, for JSON has no such
 numbers. The rest follows these rules of coercion:
 
+- an instance of a subclass of str, int, float or bytes counts as one of that type;
 - a path becomes its text, an exception ``"Type: message"``;
 - what has `tolist` (NumPy arrays and scalars) or `model_dump` (pydantic) becomes what that returns;
 - a mapping that is no dict becomes one, any other iterable with a length a list;
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,14 @@ _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
+_PLAIN_TYPES: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    ((bytes, bytearray), bytes),
+)
+"""How an instance of a subclass becomes one of the type itself, whatever the subclass has overridden."""
+
 
 def _coerce(value: Any) -> Any:
     """Msgspec's hook for what it does not know."""
@@ -44,6 +53,9 @@ def _coerce(value: Any) -> Any:
         method = getattr(value, name, None)
         if callable(method) and not isinstance(value, type):
             return method()
+    for kind, plain in _PLAIN_TYPES:
+        if isinstance(value, kind):
+            return plain(value)
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Collection):
@@ -67,8 +79,15 @@ def encode_slowly(data: Any) -> bytes:
     except UnserializableError:
         raise
     except Exception as error:  # a user's object may raise anything from its own methods
-        message = f"the data has no JSON form: {type(error).__name__}: {error}"
+        message = f"the data has no JSON form: {_told(error)}"
         raise UnserializableError(message) from error
+
+
+def _told(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an exception of the user's, whose own text cannot be had
+        return type(error).__name__
 
 
 def check_depth(encoded: bytes) -> None:

@@ -44,15 +44,17 @@ class RefusedFile:
         """
         now = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
         line = _encoder.encode(DeadLetter(message.id, message, reason, now)) + b"\n"
-        with self._locked(), self.path.open("ab", buffering=0) as file:
+        with self._locked(), self.path.open("ab+", buffering=0) as file:
             end = file.tell()
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                line = b"\n" + line  # the process that wrote last died midway
             if file.write(line) != len(line):
                 file.truncate(end)  # a disk that fills up midway leaves no torn line
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
 
     def read(self) -> Iterator[DeadLetter]:
-        """Yield the lines in order, each id once; a torn last line is passed over."""
+        """Yield the lines in order, each id once; what is torn or damaged is passed over."""
         seen: set[str] = set()
         try:
             lines = self.path.open("rb")
@@ -60,9 +62,10 @@ class RefusedFile:
             return
         with lines:
             for line in lines:
-                if not line.endswith(b"\n"):
-                    return
-                letter = _decoder.decode(line)
+                try:
+                    letter = _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue
                 if letter.id not in seen:
                     seen.add(letter.id)
                     yield letter

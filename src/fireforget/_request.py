@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from hashlib import blake2b
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
@@ -89,16 +90,32 @@ def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
     """
     route = scope.get("route")
     template = getattr(route, "path_format", None) or getattr(route, "path", None)
+    given = scope.get("path_params")
+    parameters: Mapping[str, object] = given if isinstance(given, Mapping) else {}
     if isinstance(template, str):
-        return template[:_LONGEST]
+        others = {name: value for name, value in parameters.items() if f"{{{name}" not in template}
+        return (_named(_mount(scope, route), others) + template)[:_LONGEST]
     if status == _NOT_FOUND:
         return None
-    path: str = scope["path"]
-    for name, value in (scope.get("path_params") or {}).items():
-        text = str(value)
-        if text:
-            path = path.replace(f"/{text}", f"/{{{name}}}", 1)
-    return path[:_LONGEST]
+    return _named(scope["path"], parameters)[:_LONGEST]
+
+
+def _mount(scope: MutableMapping[str, Any], route: object) -> str:
+    """Where Starlette has mounted the router of a route, which knows only what comes after it."""
+    root = scope.get("app_root_path")
+    if not isinstance(root, str) or not hasattr(route, "endpoint"):
+        return ""
+    return str(scope["root_path"]).removeprefix(root)
+
+
+def _named(path: str, parameters: Mapping[str, object]) -> str:
+    """The path with the names of its parameters in place of their values; the last ones first."""
+    for name, value in reversed(list(parameters.items())):
+        text = f"/{value}"
+        at = f"{path}/".rfind(f"{text}/")
+        if at >= 0 and len(text) > 1:
+            path = f"{path[:at]}/{{{name}}}{path[at + len(text) :]}"
+    return path
 
 
 def _text(value: bytes) -> str:
@@ -121,11 +138,12 @@ def _is_recent(requestid: str) -> bool:
 
 
 def _current_traceparent() -> str:
-    """The trace that OpenTelemetry is in, if the application uses it at all."""
-    trace = sys.modules.get("opentelemetry.trace")
-    if trace is None:
+    """The trace that the application is in, if it traces at all: without the SDK there are no spans."""
+    if "opentelemetry.sdk.trace" not in sys.modules:
         return ""
-    context = trace.get_current_span().get_span_context()
+    from opentelemetry.trace import get_current_span
+
+    context = get_current_span().get_span_context()
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -282,7 +282,8 @@ def _set(table: dict[str, Any], variable: str, value: str) -> None:
         name = key.removeprefix(f"{section}_")
         if name != key and name in kind.__struct_fields__ and name != "prices":
             inner = table.setdefault(section, {})
-            inner[name] = [part.strip() for part in value.split(",") if part.strip()] if name in _LISTS else value
+            if isinstance(inner, dict):  # else the file has no table there, which is said when it is made to settings
+                inner[name] = [part.strip() for part in value.split(",") if part.strip()] if name in _LISTS else value
             return
     known = [f"{PREFIX}{name.upper()}" for name in Settings.__struct_fields__ if name not in {*_SECTIONS, "sampling"}]
     known += [

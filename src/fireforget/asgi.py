@@ -31,7 +31,7 @@ REQUEST_EVENT: Final = "http.request"
 class Host(Protocol):
     """What the middleware needs of `FireForget`."""
 
-    def emit(self, event_type: str, data: object, /) -> object:
+    def emit(self, event_type: object, data: object = None) -> object:
         """Accept an event."""
         ...
 
@@ -100,16 +100,22 @@ class Middleware:
             await self.app(scope, receive, observed)
             failed = False
         finally:
-            answered = status or (500 if failed else 0)
+            self._tell(scope, status or (500 if failed else 0), time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """Emit what a request was. What is odd about its scope stays here."""
+        try:
             self._host.emit(
                 REQUEST_EVENT,
                 {
                     "method": scope["method"],
-                    "route": route_template(scope, answered),
-                    "status": answered,
-                    "duration_ms": round((time.perf_counter() - began) * 1000, 3),
+                    "route": route_template(scope, status),
+                    "status": status,
+                    "duration_ms": round(seconds * 1000, 3),
                 },
             )
+        except Exception:
+            _logger.exception("a request cannot be told of")
 
     def _excluded(self, path: str) -> bool:
         return path in self._exact or (bool(self._prefixes) and path.startswith(self._prefixes))
@@ -162,11 +168,17 @@ class Lifespan:
         message = await self._receive()
         self._asked.append(message["type"])
         if message["type"] == "lifespan.startup":
-            self._host.start()
+            try:
+                self._host.start()
+            except Exception:
+                _logger.exception("cannot start: events are refused until it is possible")
         return message
 
     async def _answer(self, message: Message) -> None:
         self._answered.append(message["type"])
         if message["type"] != "lifespan.startup.complete":
-            await self._host.drain()
+            try:
+                await self._host.drain()
+            except Exception:
+                _logger.exception("cannot drain: what is pending stays in the journal")
         await self._send(message)

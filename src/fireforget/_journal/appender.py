@@ -1,0 +1,279 @@
+"""The emitters' side of a journal: appending from any thread, in a signal handler, in the middle of another append."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from fireforget._journal.counts import Tally
+from fireforget._journal.mapping import PAGE, touch
+from fireforget._journal.record import CONTEXT, HEADER, HEADER_SIZE, PENDING_EVENT, TYPE, definition
+from fireforget._journal.segment import GIL, Segment
+from fireforget._journal.segment_file import SUFFIX, SegmentFile, SegmentHeader
+from fireforget.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fireforget._journal.chain import Chain
+
+PACK: Final = HEADER.pack
+"""Packs the header of a record: magic, size, 0, sequence, word, time."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a journal is kept.
+
+    Args:
+        segment_bytes: Bytes of one segment file. 1 MiB.
+        max_bytes: Most bytes of all segments; at least two segments. 256 MiB.
+        overflow: What gives way when they are full: the event to come, or the oldest segment that nobody holds.
+        durability: What an accepted event survives: ``"process"`` the death of the process, ``"power"`` a power cut
+            too once `Journal.sync` has run, ``"none"`` nothing.
+
+    Raises:
+        JournalError: `max_bytes` is less than two segments.
+    """
+
+    segment_bytes: int = 1024 * 1024
+    max_bytes: int = 256 * 1024 * 1024
+    overflow: Literal["drop_newest", "drop_oldest"] = "drop_newest"
+    durability: Literal["process", "power", "none"] = "process"
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 2 * self.segment_bytes:
+            raise JournalError("journal.max_bytes must be at least twice journal.segment_bytes")
+
+
+class Binding:
+    """What a request context knows of the segment it last wrote to, so that its next event is one write.
+
+    Args:
+        fragment: JSON members that its events share; ``b""`` outside any request.
+        key_hash: Low 16 bits of a hash of the ordering key.
+
+    Attributes:
+        tail: The segment that holds its context record.
+        words: For each event type known there, the word that a record of it carries.
+    """
+
+    __slots__ = ("base", "fragment", "key_hash", "tail", "words")
+
+    def __init__(self, fragment: bytes, key_hash: int) -> None:
+        self.fragment = fragment
+        self.key_hash = key_hash
+        self.tail: Segment | None = None
+        self.words: dict[str, int] = {}
+        self.base = 0
+
+
+def describe(type_name: str) -> bytes:
+    """The JSON members of an event type of which nothing but its name is known."""
+    return b'"type":' + msgspec.json.encode(type_name)
+
+
+class Appender:
+    """Appends records to the last segment of a chain, and makes the next segment when it is full.
+
+    Args:
+        chain: The segments.
+        folder: Where segment files are made; None for anonymous memory.
+        options: Sizes and what to do on overflow.
+        describe: The JSON members of an event type, given its name.
+
+    Attributes:
+        nonce: 62 random bits, part of every event's id.
+        tail: Where emitters append. `Segment.write` raises ValueError where `append` has to be called instead.
+        next_sequence: Gives every record its sequence number.
+        trouble: Why no segment could be made; None while all is well.
+    """
+
+    def __init__(self, chain: Chain, folder: Path | None, options: Options, describe: Callable[[str], bytes]) -> None:
+        self.nonce = chain.nonce
+        self.next_sequence = _counter()
+        self.tail = chain.origin
+        self.trouble: str | None = None
+        self._chain = chain
+        self._folder = folder
+        self._options = options
+        self._describe = describe
+        self._lock = RLock()
+        self._inside = False
+        self._closed = False
+        self._spares: deque[Segment] = deque()
+        self._next_number = count(1).__next__
+
+    def append(self, binding: Binding, type_name: str, time_ns: int, sequence: int, payload: bytes) -> bool:
+        """Append an event, with the records of its type and its context where the segment lacks them.
+
+        A nested call (a signal handler, a `__del__`) may come at any point of another one in the same thread. It
+        appends as always, but leaves bindings alone: what it stored would be mixed with what the outer call stores.
+
+        Returns:
+            False where the journal is closed or full, or no segment can be made (`trouble` says why).
+        """
+        with self._lock:
+            outermost = not self._inside
+            try:
+                self._inside = True
+                while not self._closed:
+                    tail = self.tail
+                    try:
+                        base, number, record = self._record(tail, binding, type_name)
+                        word = base | number << 32
+                        tail.write(record + PACK(tail.magic, len(payload), 0, sequence, word, time_ns) + payload)
+                    except ValueError:
+                        texts = len(binding.fragment) + len(self._describe(type_name)) + len(payload)
+                        if not self._rotate(tail, 3 * HEADER_SIZE + texts):
+                            return False
+                        continue
+                    tail.type_numbers[type_name] = number
+                    if outermost:
+                        _bind(binding, tail, base, type_name, word)
+                    return True
+                return False
+            finally:
+                if outermost:
+                    self._inside = False
+
+    def _record(self, tail: Segment, binding: Binding, type_name: str) -> tuple[int, int, bytes]:
+        """The word without its type, the type's number, and the records that the segment lacks.
+
+        Raises:
+            ValueError: The segment has no number left.
+        """
+        records = b""
+        base = binding.base
+        if binding.tail is not tail:
+            base = PENDING_EVENT
+            if binding.fragment:
+                context = tail.next_context()
+                base |= binding.key_hash << 16 | context << 48
+                records += definition(tail.magic, CONTEXT, context, binding.fragment)
+        number = tail.type_numbers.get(type_name, 0)
+        if not number:
+            number = tail.next_type()
+            records += definition(tail.magic, TYPE, number, self._describe(type_name))
+        return base, number, records
+
+    def _rotate(self, full: Segment, need: int) -> bool:
+        """Move on to the next segment. Nested calls may each bring one: the first in line wins."""
+        heir = full.heir
+        if heir is None:
+            fresh = self._fresh(full.number, need)
+            if fresh is None:
+                return False
+            full.close()  # from now on, who still holds the old segment comes back here
+            full.heirs.append(fresh)
+            heir = full.heirs[0]
+            if heir is not fresh:
+                fresh.file.remove()
+        if self.tail is full:
+            self.tail = heir
+        return True
+
+    def _fresh(self, after: int, need: int) -> Segment | None:
+        """A segment with room for `need` bytes: the spare one, else a new one if that is allowed."""
+        while self._spares:
+            try:
+                spare = self._spares.pop()
+            except IndexError:
+                break
+            if spare.number > after and spare.file.size - PAGE >= need:
+                return spare
+            spare.file.remove()
+        if self.trouble is not None:
+            return None  # the engine tries again, not every emit
+        size = max(self._options.segment_bytes, PAGE + -(-need // PAGE) * PAGE)
+        if not self._room(size):
+            return None
+        try:
+            return self._make(size)
+        except JournalError as error:
+            self.trouble = str(error)
+            return None
+
+    def _add_spare(self, size: int) -> None:
+        """Make a segment ahead.
+
+        Raises:
+            JournalError: That is not possible.
+        """
+        try:
+            spare = self._make(size)
+        except JournalError as error:
+            self.trouble = str(error)
+            raise
+        touch(spare.file.mapping)
+        with self._lock:
+            if self._closed or self.bytes_used + size > self._options.max_bytes:
+                spare.file.remove()  # an emitter made one meanwhile
+            else:
+                self._spares.append(spare)
+
+    def _make(self, size: int) -> Segment:
+        number = self._next_number()
+        path = self._folder and self._folder / f"{number:08d}{SUFFIX}"
+        header = SegmentHeader(self.nonce, number, number, size, Tally())
+        return Segment(SegmentFile.create(path, header), number, living=True)
+
+    def _room(self, size: int) -> bool:
+        """May another `size` bytes be used? Under ``drop_oldest`` old segments are doomed for it.
+
+        The engine removes them at its next step; until then one segment may stand beyond the bound.
+        """
+        options = self._options
+        used = self.bytes_used
+        doomed = sum(file.size for file in self._chain.files() if file.doomed)
+        if used + size > options.max_bytes + options.segment_bytes:
+            return False
+        for file in self._chain.files():
+            if used - doomed + size <= options.max_bytes or options.overflow == "drop_newest":
+                break
+            doomed += self._doom(file)
+        return used - doomed + size <= options.max_bytes
+
+    def _doom(self, file: SegmentFile) -> int:
+        """Give up a file of which nobody holds an event and nobody writes to; says how many bytes that frees."""
+        with self._chain.handing:
+            if file.is_last or file.doomed or any(segment.out for segment in file.segments):
+                return 0
+            for segment in file.segments:
+                segment.doomed = True
+            self._chain.doomed = True
+            return file.size
+
+    @property
+    def bytes_used(self) -> int:
+        """Bytes of all segment files."""
+        spares = sum(spare.file.size for spare in tuple(self._spares))
+        return spares + sum(file.size for file in self._chain.files())
+
+
+def _bind(binding: Binding, tail: Segment, base: int, type_name: str, word: int) -> None:
+    """Let the next event of this type take the short way. `tail` last: an emitter looks at it first."""
+    if binding.tail is tail:
+        binding.words[type_name] = word
+        return
+    binding.words = {type_name: word}
+    binding.base = base
+    binding.tail = tail
+
+
+def _counter() -> Callable[[], int]:
+    """1, 2, 3, … from any thread."""
+    following = count(1).__next__
+    if GIL:
+        return following
+    lock = RLock()
+
+    def locked() -> int:
+        with lock:
+            return following()
+
+    return locked

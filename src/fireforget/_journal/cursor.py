@@ -1,0 +1,133 @@
+"""Reading forward through a journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fireforget._journal.entry import Entry, Position
+from fireforget._journal.mapping import PAGE
+from fireforget._journal.reading import read
+from fireforget._journal.segment_file import ALL
+
+if TYPE_CHECKING:
+    from fireforget._journal.chain import Chain
+    from fireforget._journal.reading import Wanted
+    from fireforget._journal.segment import Segment
+
+_STRIDE: Final = 256
+"""Most records that are sealed at once, so that not much is sealed beyond what is read."""
+
+_STRETCH: Final = 128 * 1024
+"""Bytes of a journal that a follower looks at in one call: some hundreds of microseconds."""
+
+
+class Cursor:
+    """Reads what is pending from some position to the end of what is written.
+
+    Args:
+        chain: The segments.
+        start: Where to begin: with the first event at or after it.
+    """
+
+    __slots__ = ("_chain", "_offset", "_segment")
+
+    def __init__(self, chain: Chain, start: Position) -> None:
+        self._chain = chain
+        self._segment = next((segment for segment in chain if segment.number >= start.number), chain.origin)
+        self._offset = max(PAGE, start.offset) if self._segment.number == start.number else PAGE
+
+    @property
+    def position(self) -> Position:
+        """Where it stands: before the next event that it will look at."""
+        return Position(self._segment.number, self._offset)
+
+    @property
+    def at_end(self) -> bool:
+        """Is there nothing more to read at the moment?"""
+        with self._chain.reading:
+            return not self._stop()
+
+    def take(self, limit: int, wanted: Wanted = None) -> list[Entry]:
+        """Up to `limit` pending events in order, of those whose key hash is wanted; fewer only at the end.
+
+        Events that a reader holds and has not settled are pending too: who reads with several cursors keeps them
+        apart.
+        """
+        return self._take(limit, wanted, ALL)
+
+    def _take(self, limit: int, wanted: Wanted, stretch: int) -> list[Entry]:
+        entries: list[Entry] = []
+        with self._chain.reading:
+            while len(entries) < limit and stretch > 0 and (stop := self._stop()):
+                segment, begin = self._segment, self._offset
+                if segment.moved is None:
+                    stop = min(stop, begin + stretch)
+                found, self._offset = read(segment, begin, stop, limit - len(entries), wanted)
+                stretch -= self._offset - begin if segment.moved is None else segment.pending_bytes
+                if found and self._hold(segment, len(found)):
+                    entries += found
+        return entries
+
+    def _hold(self, segment: Segment, number: int) -> bool:
+        """Keep an emitter from giving up the segment while its events are held; False where it was faster."""
+        with self._chain.handing:
+            segment.out += number
+            if segment.doomed:
+                segment.out = 0
+            return not segment.doomed
+
+    def _stop(self) -> int:
+        """Up to where the segment can be read; 0 where nothing is left. Moves on at the end of a segment."""
+        while True:
+            segment = self._segment
+            if not (segment.gone or segment.doomed):
+                stop = self._readable(segment)
+                if self._offset < stop:
+                    return stop
+                if not self._finished(segment):
+                    return 0
+            heir = segment.heir
+            if heir is None:
+                return 0
+            self._segment, self._offset = heir, PAGE
+
+    def _readable(self, segment: Segment) -> int:
+        if self._offset >= segment.frontier:
+            segment.seal(_STRIDE)
+        return segment.frontier
+
+    def _finished(self, segment: Segment) -> bool:
+        return segment.complete
+
+
+class Follower(Cursor):
+    """Reads once more what another cursor has passed, up to where that one stands.
+
+    Args:
+        chain: The segments.
+        start: Where to begin.
+        leader: The cursor that is never passed.
+    """
+
+    __slots__ = ("_leader",)
+
+    def __init__(self, chain: Chain, start: Position, leader: Cursor) -> None:
+        super().__init__(chain, start)
+        self._leader = leader
+
+    def take(self, limit: int, wanted: Wanted = None) -> list[Entry]:
+        """Up to `limit` pending events in order, of those whose key hash is wanted.
+
+        One call looks at a stretch of the journal only, so that it is short however few are wanted: whether there is
+        more says `at_end`.
+        """
+        return self._take(limit, wanted, _STRETCH)
+
+    def _readable(self, segment: Segment) -> int:
+        end = self._leader.position
+        if segment.number == end.number:
+            return min(segment.frontier, end.offset)
+        return segment.frontier if segment.number < end.number else 0
+
+    def _finished(self, segment: Segment) -> bool:
+        return segment.number < self._leader.position.number

@@ -1,0 +1,70 @@
+"""Reading pending events out of a segment."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from fireforget._journal.entry import Entry
+from fireforget._journal.record import HEADER, HEADER_SIZE, MOST, PENDING_EVENT
+from fireforget._journal.sealing import recount
+
+if TYPE_CHECKING:
+    from array import array
+
+    from fireforget._journal.segment import Segment
+
+Wanted = Callable[[int], bool] | None
+"""Which key hashes a reader wants; None for all."""
+
+_unpack: Final = HEADER.unpack_from
+
+
+def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tuple[list[Entry], int]:
+    """Up to `limit` pending events that begin between two offsets, and the offset to go on from."""
+    if segment.moved is not None:
+        return _read_moved(segment, segment.moved, at, stop, limit, wanted)
+    entries: list[Entry] = []
+    file, damage = segment.file, segment.damage
+    mapping, magic, types, end = file.mapping, segment.magic, file.types, segment.frontier
+    last, fragment = 0, b""
+    while at < stop and len(entries) < limit:
+        if at in damage:
+            at = damage[at]
+            continue
+        found, size, _, sequence, word, time_ns = _unpack(mapping, at)
+        after = at + HEADER_SIZE + size
+        if found != magic or after > end:
+            recount(segment)
+            return entries, segment.past_damage(at)
+        if word & 0xFFFF == PENDING_EVENT:
+            context = word >> 48
+            if context != last:
+                last, fragment = context, file.fragment(context)
+            key_hash = word >> 16 & MOST if context else sequence >> 6 & MOST
+            if wanted is None or wanted(key_hash):
+                kind = types[word >> 32 & MOST]
+                entries.append(Entry(segment, at, size, key_hash, time_ns, sequence, kind, fragment))
+        at = after
+    return entries, at
+
+
+def _read_moved(
+    segment: Segment, moved: tuple[array[int], array[int]], at: int, stop: int, limit: int, wanted: Wanted
+) -> tuple[list[Entry], int]:
+    """The same after compaction, when a record is no longer where its name says."""
+    names, places = moved
+    entries: list[Entry] = []
+    file, damage = segment.file, segment.damage
+    for i in range(bisect_left(names, at), bisect_left(names, stop)):
+        if len(entries) == limit:
+            return entries, names[i]
+        if places[i] in damage:
+            continue
+        _, size, _, sequence, word, time_ns = _unpack(file.mapping, places[i])
+        key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
+        if word & 0xFFFF == PENDING_EVENT and file.defines(word) and (wanted is None or wanted(key_hash)):
+            kind, fragment = file.types[word >> 32 & MOST], file.fragment(word >> 48)
+            entries.append(Entry(segment, names[i], size, key_hash, time_ns, sequence, kind, fragment))
+    return entries, stop

@@ -1,0 +1,282 @@
+"""The file of a segment: a header page, then records."""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from array import array
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+import msgspec
+
+from fireforget._journal import mapping as memory
+from fireforget._journal.counts import Tally
+from fireforget._journal.mapping import PAGE
+from fireforget._journal.record import HEADER, HEADER_SIZE, MOST, magic_of
+from fireforget.errors import JournalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fireforget._journal.segment import Segment
+
+SUFFIX: Final = ".seg"
+TEMPORARY: Final = ".tmp"
+
+ALL: Final = sys.maxsize
+"""Without limit."""
+
+_HEADER: Final = Struct("<8sQIIQQQQQ")
+_TOTAL: Final = Struct("<I")
+_NAME: Final = b"ffseg\x00\x01\n"
+
+
+class SegmentHeader(msgspec.Struct):
+    """What the header page says.
+
+    Args:
+        nonce: That of the journal.
+        number: Of the segment.
+        last: After compaction the file stands for the segments `number` to `last`.
+        size: Bytes of the file; a file that is shorter was truncated.
+        removed: Settled events that compaction has taken out.
+    """
+
+    nonce: int
+    number: int
+    last: int
+    size: int
+    removed: Tally
+
+    def pack(self) -> bytes:
+        """The header page's first bytes."""
+        gone = self.removed
+        fields = (self.nonce, self.number, self.last, self.size, gone.delivered, gone.dead, gone.dropped, gone.corrupt)
+        head = _HEADER.pack(_NAME, *fields)
+        return head + _TOTAL.pack(crc32(head))
+
+    @classmethod
+    def unpack(cls, page: bytes) -> SegmentHeader | None:
+        """Read a header page; None where it is damaged or was never finished."""
+        if len(page) < _HEADER.size + _TOTAL.size or page[:8] != _NAME:
+            return None
+        head = page[: _HEADER.size]
+        if _TOTAL.unpack_from(page, _HEADER.size)[0] != crc32(head):
+            return None
+        _, nonce, number, last, size, *removed = _HEADER.unpack(head)
+        return cls(nonce, number, last, size, Tally(*removed))
+
+
+class SegmentFile:
+    """The bytes that one segment lives in, or several after compaction.
+
+    Args:
+        path: Of the file; None for anonymous memory.
+        header: What its header page says, or what stands in for a damaged one.
+        size: Bytes of the file.
+        mapping: The file in memory; None to map it when it is needed.
+        writable: May it be written to?
+
+    Attributes:
+        types: The members of its event types, by number.
+        contexts: Where the records of its contexts stand, by number.
+        synced: Up to where it has been brought to the disk itself.
+    """
+
+    __slots__ = ("_mapping", "_writable", "contexts", "header", "magic", "path", "segments", "size", "synced", "types")
+
+    def __init__(
+        self,
+        path: Path | None,
+        header: SegmentHeader,
+        size: int,
+        mapping: mmap.mmap | None = None,
+        *,
+        writable: bool = True,
+    ) -> None:
+        self.path = path
+        self.header = header
+        self.size = size
+        self.magic = magic_of(header.nonce, header.number)
+        self.segments: list[Segment] = []
+        self.types: dict[int, bytes] = {}
+        self.contexts = array("I")
+        self.synced = 0
+        self._mapping = mapping
+        self._writable = writable
+
+    @property
+    def mapping(self) -> mmap.mmap:
+        """The file in memory, where it is put if it is not there.
+
+        Raises:
+            OSError: It cannot be mapped.
+        """
+        if self._mapping is None:
+            self._mapping = memory.open_file(self._named, self.size, writable=self._writable)
+        return self._mapping
+
+    @property
+    def mapped(self) -> bool:
+        """Is it in memory?"""
+        return self._mapping is not None
+
+    @property
+    def _named(self) -> Path:
+        if self.path is None:
+            raise ValueError("anonymous memory has no file")
+        return self.path
+
+    def unmap(self) -> None:
+        """Take it out of memory; before Python 3.13 that frees a descriptor too."""
+        if self._mapping is not None:
+            self._mapping.close()
+            self._mapping = None
+
+    @property
+    def numbers(self) -> range:
+        """The segments that it stands for."""
+        return range(self.header.number, self.header.last + 1)
+
+    @property
+    def is_last(self) -> bool:
+        """Does the chain end in it?"""
+        return self.segments[-1].heir is None
+
+    @property
+    def doomed(self) -> bool:
+        """Is it given up?"""
+        return self.segments[0].doomed
+
+    @property
+    def done(self) -> bool:
+        """Is all of it settled, and can nothing be added?"""
+        return all(segment.complete and not segment.pending for segment in self.segments)
+
+    @property
+    def complete(self) -> bool:
+        """Is everything in it checked and counted, and can nothing be added?"""
+        return all(segment.complete for segment in self.segments)
+
+    @property
+    def frontier(self) -> int:
+        """Up to where the last of its segments is checked and counted."""
+        return self.segments[-1].frontier
+
+    @property
+    def pending(self) -> int:
+        """Events that are counted and pending."""
+        return sum(segment.pending for segment in self.segments)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the events that are counted and pending."""
+        return sum(segment.pending_bytes for segment in self.segments)
+
+    @property
+    def event_bytes(self) -> int:
+        """Bytes of all events that are counted."""
+        return sum(segment.pending_bytes + segment.settled_bytes for segment in self.segments)
+
+    @property
+    def tally(self) -> Tally:
+        """Everything in it that is settled, and what compaction took out."""
+        total = Tally()
+        total.add(self.header.removed)
+        for segment in self.segments:
+            total.add(segment.tally)
+        return total
+
+    def seal(self) -> None:
+        """Check and count everything in it."""
+        for segment in self.segments:
+            segment.seal(ALL)
+
+    @property
+    def truncated(self) -> bool:
+        """Was it cut short?"""
+        return self.size < self.header.size
+
+    def defines(self, word: int) -> bool:
+        """Does the file hold the type and the context of an event?"""
+        context = word >> 48
+        known = not context or (context < len(self.contexts) and self.contexts[context] > 0)
+        return known and word >> 32 & MOST in self.types
+
+    def fragment(self, number: int) -> bytes:
+        """The members of a context that the file defines; those of context 0 are none."""
+        if not number:
+            return b""
+        at = self.contexts[number]
+        begin = at + HEADER_SIZE
+        return self.mapping[begin : begin + HEADER.unpack_from(self.mapping, at)[1]]
+
+    def place(self, number: int, at: int) -> None:
+        """Note where the record of a context stands."""
+        missing = number + 1 - len(self.contexts)
+        if missing > 0:
+            self.contexts.frombytes(bytes(missing * self.contexts.itemsize))
+        self.contexts[number] = at
+
+    def sync(self, frontier: int) -> None:
+        """Bring it to the disk itself, as far as the frontier was when it was taken.
+
+        Raises:
+            OSError: The disk failed.
+        """
+        if self.path is not None:
+            memory.sync_file(self.path)
+            self.synced = frontier
+
+    def rename(self, path: Path | None) -> None:
+        """Take the place of another file, at once for everybody.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
+        if self.path is not None and path is not None:
+            self.path = self.path.replace(path)
+
+    def remove(self) -> None:
+        """Unmap and remove the file.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        self.unmap()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    @classmethod
+    def create(cls, path: Path | None, header: SegmentHeader) -> SegmentFile:
+        """Make a file.
+
+        Raises:
+            JournalError: The disk is full, or the directory cannot be written.
+        """
+        try:
+            mapping = mmap.mmap(-1, header.size) if path is None else memory.create(path, header.size)
+        except OSError as error:
+            raise JournalError(f"cannot make {path}: {error.strerror}") from error
+        head = header.pack()
+        mapping[: len(head)] = head
+        return cls(path, header, header.size, mapping)
+
+    @classmethod
+    def open(cls, path: Path, nonce: int, *, writable: bool = True) -> SegmentFile | None:
+        """Take a file that is there; None where it ends before its first record could begin.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        number = int(path.stem)
+        size = path.stat().st_size
+        if size < PAGE:
+            return None
+        with path.open("rb") as file:
+            header = SegmentHeader.unpack(file.read(PAGE))
+        if header is None or header.nonce != nonce or header.number != number:
+            header = SegmentHeader(nonce, number, number, size, Tally())
+        return cls(path, header, size, writable=writable)

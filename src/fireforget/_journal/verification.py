@@ -1,0 +1,127 @@
+"""Looking at journals without touching them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fireforget._journal.adoption import directories
+from fireforget._journal.chain import Chain
+from fireforget._journal.counters import read_page
+from fireforget._journal.counts import Counts
+from fireforget._journal.directory import Manifest, read_manifest
+from fireforget._journal.ledger import Ledger
+from fireforget._journal.loading import load
+from fireforget.errors import JournalError
+
+_ATTEMPTS: Final = 20
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """Bytes of a segment that are of no use.
+
+    Args:
+        segment: Number of the segment.
+        begin: Offset of the first byte in its file.
+        end: Offset after the last one.
+    """
+
+    segment: int
+    begin: int
+    end: int
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What a look at a journal's directory showed.
+
+    Args:
+        manifest: Whose journal it is.
+        counts: What became of its events.
+        segments: How many segments there are.
+        damage: Bytes that are of no use; their events count as corrupt.
+        torn: Where writes were cut short by death; no accepted event was in them.
+        leftovers: Files that no longer count and wait for removal.
+    """
+
+    manifest: Manifest
+    counts: Counts
+    segments: int
+    damage: list[Damage]
+    torn: list[Damage]
+    leftovers: list[Path]
+
+    @property
+    def sound(self) -> bool:
+        """Is nothing damaged?"""
+        return not self.counts.corrupt and not self.damage
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """All journals of a directory together.
+
+    Args:
+        counts: What became of all events ever.
+        journals: How many journals are there at present, living or dead.
+    """
+
+    counts: Counts
+    journals: int
+
+
+def verify(path: Path) -> Verification:
+    """Read a whole journal, and change nothing. Of a living one this is a snapshot.
+
+    Raises:
+        JournalError: It is no journal, or cannot be read.
+    """
+    manifest = read_manifest(path)
+    for attempt in range(_ATTEMPTS):
+        try:
+            before = read_page(path)
+            verification = _look(path, manifest)
+        except FileNotFoundError:
+            continue  # it lives, and has just removed a file
+        except OSError as error:
+            raise JournalError(f"cannot read {path}: {error.strerror}") from error
+        if read_page(path).counts.accepted == before.counts.accepted or attempt == _ATTEMPTS - 1:
+            return verification
+    raise JournalError(f"{path} has been removed meanwhile")
+
+
+def totals(root: Path) -> Totals:
+    """What became of all events of all journals of a directory, those that are finished and gone included.
+
+    Raises:
+        JournalError: Something cannot be read.
+    """
+    ledger = Ledger(root)
+    if not root.is_dir():
+        return Totals(Counts(), 0)
+    with ledger.locked():  # nobody finishes meanwhile, so that none is counted twice or not at all
+        counts, finished, journals = ledger.counts(), ledger.ids(), 0
+        for path in directories(root):
+            if path.name not in finished:
+                counts.add(verify(path).counts)
+                journals += 1
+    return Totals(counts, journals)
+
+
+def _look(path: Path, manifest: Manifest) -> Verification:
+    page = read_page(path)
+    chain = Chain(manifest.nonce)
+    loaded = load(chain, path, page.folded, writable=False)
+    counts = Counts(corrupt=len(loaded.stumps))
+    counts.add(page.counts)
+    damage, torn = list[Damage](), list[Damage]()
+    files = chain.files()
+    for segment in chain:
+        file = segment.file
+        file.seal()
+        counts.settle(file.tally)
+        counts.pending += file.pending
+        damage += [Damage(segment.number, begin, end) for begin, end in sorted(segment.damage.items())]
+        torn += [Damage(segment.number, segment.torn, file.size)] if segment.torn else []
+        file.unmap()
+    return Verification(manifest, counts, len(files), damage, torn, loaded.useless)

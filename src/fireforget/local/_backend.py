@@ -1,0 +1,131 @@
+"""The embedded backend: it makes adapters of its URLs. What a URL does not name is not loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, cast
+from urllib.parse import SplitResult, unquote
+
+from fireforget.errors import SettingsError
+from fireforget.local import _url
+
+if TYPE_CHECKING:
+    from fireforget.abc import Clock, DeadLetters, Mailer, Queue, Store
+    from fireforget.local.mail import Encryption
+    from fireforget.local.sqlite import Synchronous
+
+_SQLITE_OPTIONS: Final = {"synchronous": ("normal", "full")}
+_SMTP_OPTIONS: Final = {"tls": ("starttls", "implicit", "none")}
+
+
+class LocalBackend:
+    """Everything on this machine. Its module says how the URLs are written.
+
+    Args:
+        clock: Where the adapters' time comes from; the system's by default.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock
+
+    @property
+    def embeddable(self) -> bool:
+        """All of it is on this machine."""
+        return True
+
+    def url(self, role: Literal["queue", "store", "mailer"], *, name: str, directory: str) -> str:
+        """The file ``<directory>/<name>.db`` for queue and store, the directory ``<directory>/mail`` for mail."""
+        if role == "mailer":
+            return _url.directory_url(f"{directory}/mail")
+        return _url.sqlite_url(f"{directory}/{name}.db")
+
+    def queue(self, url: str) -> Queue:
+        """Make the queue of a ``sqlite`` or ``memory`` URL.
+
+        Raises:
+            SettingsError: The URL names no queue.
+        """
+        parts = _url.split(url)
+        if parts.scheme == "memory":
+            from fireforget.local.memory import MemoryQueue
+
+            return MemoryQueue(_memory_name(parts), clock=self._clock)
+        path, synchronous = _sqlite(parts, "queue")
+        from fireforget.local.sqlite import SQLiteQueue
+
+        return SQLiteQueue(path, synchronous=synchronous, clock=self._clock)
+
+    def dead_letters(self, url: str) -> DeadLetters:
+        """Make the dead letters of the queue that the URL names.
+
+        Raises:
+            SettingsError: The URL names no queue.
+        """
+        parts = _url.split(url)
+        if parts.scheme == "memory":
+            from fireforget.local.memory import MemoryDeadLetters
+
+            return MemoryDeadLetters(_memory_name(parts), clock=self._clock)
+        path, synchronous = _sqlite(parts, "queue")
+        from fireforget.local.sqlite import SQLiteDeadLetters
+
+        return SQLiteDeadLetters(path, synchronous=synchronous, clock=self._clock)
+
+    def store(self, url: str) -> Store:
+        """Make the store of a ``sqlite`` or ``memory`` URL.
+
+        Raises:
+            SettingsError: The URL names no store.
+        """
+        parts = _url.split(url)
+        if parts.scheme == "memory":
+            from fireforget.local.memory import MemoryStore
+
+            return MemoryStore(_memory_name(parts), clock=self._clock)
+        path, synchronous = _sqlite(parts, "store")
+        from fireforget.local.sqlite import SQLiteStore
+
+        return SQLiteStore(path, synchronous=synchronous, clock=self._clock)
+
+    def mailer(self, url: str) -> Mailer:
+        """Make the mailer of a ``file`` or ``smtp`` URL.
+
+        Raises:
+            SettingsError: The URL names no mailer.
+        """
+        parts = _url.split(url)
+        if parts.scheme == "file":
+            from fireforget.local.mail import FileMailer
+
+            _url.options(parts, {})
+            return FileMailer(_url.directory_path(parts), clock=self._clock)
+        if parts.scheme != "smtp":
+            raise SettingsError(f"{parts.scheme}:// names no mailer: write file:///absolute/directory or smtp://host")
+        from fireforget.local.mail import SMTPMailer, SMTPServer
+
+        if not parts.hostname or parts.path.strip("/"):
+            raise SettingsError("an smtp URL names a server: write smtp://user:password@host:587")
+        encryption = cast("Encryption", _url.options(parts, _SMTP_OPTIONS).get("tls", "starttls"))
+        return SMTPMailer(
+            SMTPServer(
+                host=parts.hostname,
+                port=parts.port,
+                encryption=encryption,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+            )
+        )
+
+
+def _memory_name(parts: SplitResult) -> str:
+    _url.options(parts, {})
+    if parts.path.strip("/"):
+        raise SettingsError("a memory URL has a name and nothing else: write memory://name")
+    return unquote(parts.netloc)
+
+
+def _sqlite(parts: SplitResult, role: str) -> tuple[str, Synchronous]:
+    """The file and whether its commits wait for the disk."""
+    if parts.scheme != "sqlite":
+        raise SettingsError(f"{parts.scheme}:// names no {role}: write sqlite:///path.db or memory://name")
+    synchronous = _url.options(parts, _SQLITE_OPTIONS).get("synchronous", "normal")
+    return _url.sqlite_path(parts), cast("Synchronous", synchronous)

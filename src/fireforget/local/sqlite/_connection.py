@@ -1,0 +1,137 @@
+"""A connection to the file: how it is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final, Literal
+
+from fireforget.errors import AdapterError, PermanentError, TransientError
+from fireforget.local.sqlite._layout import APPLICATION, STATEMENTS, VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Synchronous = Literal["normal", "full"]
+
+BUSY_SECONDS: Final = 5.0
+"""How long a statement waits for another process's lock before it fails for now."""
+
+_SWITCHES: Final = 20
+"""How often the switch to a write-ahead log is tried while others try it too."""
+
+_SETTINGS: Final = (
+    "PRAGMA cache_size = -16000",  # 16 MB: the indexes' pages stay, however random the session ids
+    "PRAGMA wal_autocheckpoint = 4000",  # 16 MB: a page changed often is copied into the file once
+    "PRAGMA journal_size_limit = 67108864",  # after a burst the log gives its disk back
+    "PRAGMA secure_delete = FAST",  # overwrites nothing where that would cost a write of its own
+)
+
+_MENDS: Final = {
+    sqlite3.SQLITE_BUSY: "another process holds its lock",
+    sqlite3.SQLITE_LOCKED: "another connection holds its lock",
+    sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
+    sqlite3.SQLITE_FULL: "the disk is full: free some space",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write: look at the system's log",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: look whether its directory lets this user create files, and "
+    "whether the process has descriptors left",
+    sqlite3.SQLITE_NOMEM: "memory ran out",
+    sqlite3.SQLITE_INTERRUPT: "it was interrupted",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: stop all users, save what `sqlite3 FILE .recover` finds, put that in place",
+    sqlite3.SQLITE_NOTADB: "it is not a SQLite database: name another file, or move this one away",
+    sqlite3.SQLITE_READONLY: "this user may not write it: change its owner or mode, and its directory's",
+    sqlite3.SQLITE_TOOBIG: "a text is larger than SQLite takes",
+}
+_PERMANENT: Final = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_TOOBIG,
+}
+
+
+def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
+    """Open the file, in a transaction only where one is begun; make the file, its directory and its tables if need be.
+
+    Raises:
+        sqlite3.Error: As SQLite says.
+        OSError: The directory cannot be made.
+        PermanentError: The file belongs to a newer version or to another application.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        _log_ahead(connection)
+        connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        if not _is_current(connection, path):
+            _lay_out(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def translate(error: Exception, path: Path) -> Exception:
+    """What a port raises for an error of SQLite or of the file system; any other error is returned as it is."""
+    if isinstance(error, AdapterError) or not isinstance(error, (sqlite3.Error, OSError)):
+        return error
+    if isinstance(error, OSError):
+        transient = not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError))
+        text = f"{path}: its directory cannot be made: look at its owner and mode ({error.strerror})"
+    else:
+        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bytes above it say more than a caller can use
+        transient = primary in _MENDS and primary not in _PERMANENT
+        text = f"{path}: {_MENDS.get(primary, 'the call failed')} ({error})"
+    translated = TransientError(text) if transient else PermanentError(text)
+    translated.__cause__ = error
+    return translated
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log for good, though others may be doing the same."""
+    for _ in range(_SWITCHES):
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+        connection.execute("BEGIN IMMEDIATE")  # this waits for a lock, which the switch does not
+        connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our layout already."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION:
+        return False
+    if version > VERSION:
+        raise PermanentError(
+            f"{path}: layout {version} was written by a newer fireforget, and this one knows {VERSION}: "
+            "upgrade fireforget here, or name another file"
+        )
+    return True
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the tables, unless another process has meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_current(connection, path):
+            _check_empty(connection, path)
+            for statement in STATEMENTS:
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _check_empty(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise PermanentError(f"{path}: it is another application's database: name another file")

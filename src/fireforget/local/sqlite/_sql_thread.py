@@ -1,0 +1,230 @@
+"""Threads that own a connection each and work off what event loops ask of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+
+from fireforget.errors import TransientError
+from fireforget.local.sqlite._connection import Synchronous, connect, translate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+MOST_AT_ONCE: Final = 128
+"""Most jobs in one transaction, so that the first of them does not wait for ever newer ones."""
+
+
+class Job(Generic[T]):
+    """What is to be done, and who waits for it.
+
+    Args:
+        work: Called with the connection, in the thread.
+        then: Called in the thread once the work is committed.
+    """
+
+    __slots__ = ("error", "future", "loop", "then", "value", "work")
+
+    def __init__(self, work: Work[T], then: Callable[[], None] | None = None) -> None:
+        self.work = work
+        self.then = then
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
+        self.value: T | None = None
+        self.error: Exception | None = None
+
+    def settle(self) -> None:
+        """Tell who waits; in the loop's own thread."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(cast("T", self.value))
+
+
+class SqlThread(ABC):
+    """Works off jobs in their order; `_do` says how.
+
+    The first job opens the connection. It belongs to this thread, save for one moment: it is closed while the process
+    forks, since in a child SQLite would take its parent's locks for its own. The next job opens it again, in the parent
+    as in the child.
+    """
+
+    name: str
+
+    def __init__(self, path: Path, synchronous: Synchronous) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._reset()
+
+    def _reset(self) -> None:
+        self._jobs: SimpleQueue[Job[Any]] = SimpleQueue()
+        self._last: Job[None] | None = None
+        self._gate = threading.Lock()  # held while the connection is in use
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    def submit(self, job: Job[Any]) -> None:
+        """Hand in a job.
+
+        Raises:
+            TransientError: No thread can be started.
+        """
+        if self._thread is None:
+            self._start()
+        self._jobs.put(job)
+
+    async def stop(self) -> None:
+        """Close the connection after the jobs handed in so far, and end the thread. No job may follow."""
+        if self._thread is None:
+            return
+        self._last = Job(_nothing)
+        self._jobs.put(self._last)
+        await self._last.future
+
+    def before_fork(self) -> None:
+        """Wait until no job is being done, and close the connection."""
+        self._gate.acquire()
+        self._close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the jobs go on."""
+        self._gate.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the thread stayed in the parent, and so did who waits for its jobs."""
+        self._reset()
+
+    @abstractmethod
+    def _do(self, jobs: Sequence[Job[Any]]) -> None:
+        """Do jobs that waited together, and give each its value or its error."""
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connect(self._path, self._synchronous)
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                # A daemon, so that an adapter that nobody closed does not hold up the exit of the interpreter.
+                thread = threading.Thread(target=self._run, name=f"fireforget-{self.name}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise TransientError(f"{self._path}: no thread can be started now ({error})") from error
+                self._thread = thread
+
+    def _run(self) -> None:
+        while True:
+            jobs = [self._jobs.get()]
+            jobs += [self._jobs.get() for _ in range(min(self._jobs.qsize(), MOST_AT_ONCE - 1))]
+            last = jobs.pop() if jobs[-1] is self._last else None
+            with self._gate:
+                # Who was cancelled before the work began finds it left out, whole.
+                if wanted := [job for job in jobs if not job.future.cancelled()]:
+                    self._do(wanted)
+                if last is not None:
+                    self._close()
+            _deliver(jobs)
+            if last is not None:
+                _deliver([last])
+                return
+
+
+class Reader(SqlThread):
+    """Does each job alone, outside of any transaction."""
+
+    name = "sqlite-reader"
+
+    def _do(self, jobs: Sequence[Job[Any]]) -> None:
+        for job in jobs:
+            try:
+                job.value = job.work(self._open())
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
+                job.error = translate(error, self._path)
+                if isinstance(error, sqlite3.Error):
+                    self._close()
+
+
+class Writer(SqlThread):
+    """Does all jobs that wait in one transaction: one commit for all of them, and each of them whole or not at all."""
+
+    name = "sqlite"
+
+    def _do(self, jobs: Sequence[Job[Any]]) -> None:
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            if len(jobs) == 1:
+                jobs[0].value = jobs[0].work(connection)
+            else:
+                for job in jobs:
+                    _do_apart(connection, job)
+            connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
+            self._undo(error)
+            for job in jobs:
+                job.error = translate(job.error or error, self._path)
+            return
+        for job in jobs:
+            if job.error is not None:
+                job.error = translate(job.error, self._path)
+        for then in {job.then for job in jobs if job.then is not None and job.error is None}:
+            then()
+
+    def _undo(self, error: Exception) -> None:
+        """Roll back, and do not trust a connection that has failed."""
+        if self._connection is not None and self._connection.in_transaction:
+            with suppress(sqlite3.Error):  # closing rolls back as well, and the first error says more
+                self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            self._close()
+
+
+def _do_apart(connection: sqlite3.Connection, job: Job[Any]) -> None:
+    """Do one of several jobs, so that its failure undoes that job alone."""
+    connection.execute("SAVEPOINT job")
+    try:
+        job.value = job.work(connection)
+    except Exception as error:
+        if not connection.in_transaction:
+            raise  # SQLite itself has undone all of them, as it does when the disk is full
+        connection.execute("ROLLBACK TO job")
+        job.error = error
+    connection.execute("RELEASE job")
+
+
+def _deliver(jobs: Iterable[Job[Any]]) -> None:
+    """Tell all who wait, with one call into each event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job[Any]]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, done in by_loop.items():
+        with suppress(RuntimeError):  # the loop has closed: nobody waits there any more
+            loop.call_soon_threadsafe(_settle, done)
+
+
+def _settle(jobs: Iterable[Job[Any]]) -> None:
+    for job in jobs:
+        job.settle()
+
+
+def _nothing(_connection: sqlite3.Connection) -> None:
+    """The work of the last job."""

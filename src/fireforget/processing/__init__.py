@@ -1,0 +1,26 @@
+"""From deliveries to records: validate, enrich, write, settle; and the worker that does so without end."""
+
+from __future__ import annotations
+
+from fireforget.processing.enrichers import DirectEnricher, Enricher, Geo, Session, UserAgent
+from fireforget.processing.factory import make_processor, make_worker
+from fireforget.processing.intake import Intake
+from fireforget.processing.privacy import Privacy
+from fireforget.processing.processor import Processor
+from fireforget.processing.verdict import Verdict
+from fireforget.processing.worker import Worker
+
+__all__ = [
+    "DirectEnricher",
+    "Enricher",
+    "Geo",
+    "Intake",
+    "Privacy",
+    "Processor",
+    "Session",
+    "UserAgent",
+    "Verdict",
+    "Worker",
+    "make_processor",
+    "make_worker",
+]

@@ -1,0 +1,93 @@
+"""The leases of a worker: renewed at their half for as long as the work takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fireforget.processing.condition import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fireforget._clock import Clock
+    from fireforget._hooks import Hooks
+    from fireforget.abc import Delivery, Queue
+
+_SLACK: Final = 0.01
+"""Share of a lease by which it may be renewed early, so that those of about one age share a call."""
+
+
+class _Hold:
+    """One delivery in its newest form, and when its lease is to be renewed."""
+
+    __slots__ = ("delivery", "renew_at")
+
+    def __init__(self, delivery: Delivery, renew_at: float) -> None:
+        self.delivery = delivery
+        self.renew_at = renew_at
+
+
+class Leases:
+    """Deliveries under lease, each known by the receipt with which it was received.
+
+    Args:
+        queue: Renews them.
+        seconds: Length of a lease.
+        hooks: Is told of errors.
+        clock: Time and sleep.
+    """
+
+    def __init__(self, queue: Queue, seconds: float, hooks: Hooks, clock: Clock) -> None:
+        self._queue = queue
+        self._seconds = seconds
+        self._hooks = hooks
+        self._clock = clock
+        self._held: dict[str, _Hold] = {}
+        self._renewing = Condition("leases cannot be renewed", "leases can be renewed again")
+
+    def hold(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep the leases of what was just received."""
+        renew_at = self._clock.monotonic() + self._seconds / 2
+        for delivery in deliveries:
+            self._held[delivery.receipt] = _Hold(delivery, renew_at)
+
+    def held(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """Those of the deliveries whose lease has not been lost."""
+        return [delivery for delivery in deliveries if delivery.receipt in self._held]
+
+    def release(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """End the keeping; the deliveries in their newest form, without those whose lease was lost."""
+        return [self._held.pop(delivery.receipt).delivery for delivery in self.held(deliveries)]
+
+    async def keep(self) -> None:
+        """Renew leases when half of them is over. Never returns."""
+        while True:
+            now = self._clock.monotonic()
+            due_by = now + self._seconds * _SLACK
+            due = {receipt: hold for receipt, hold in self._held.items() if hold.renew_at <= due_by}
+            if due:
+                await self._renew(due)
+                continue
+            # What comes meanwhile is due half a lease after it came, and so not before this sleep ends.
+            wake_at = min((hold.renew_at for hold in self._held.values()), default=now + self._seconds / 2)
+            await self._clock.sleep(wake_at - now)
+
+    async def _renew(self, due: dict[str, _Hold]) -> None:
+        try:
+            renewed = await self._queue.extend([hold.delivery for hold in due.values()], self._seconds)
+        except Exception as error:  # noqa: BLE001 - of whatever kind: the lease lasts a while yet
+            self._renewing.failed(error)
+            self._hooks.error(error)
+            again_at = self._clock.monotonic() + self._seconds / 8
+            for hold in due.values():
+                hold.renew_at = again_at
+            return
+        self._renewing.works()
+        newest = {delivery.message.id: delivery for delivery in renewed}
+        renew_at = self._clock.monotonic() + self._seconds / 2
+        for receipt, hold in due.items():
+            if hold.delivery.message.id in newest:
+                hold.delivery = newest[hold.delivery.message.id]
+                hold.renew_at = renew_at
+            else:
+                self._held.pop(receipt, None)

@@ -1,0 +1,201 @@
+"""The worker: receives, processes and settles without end, wherever no platform does so."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+
+from fireforget._clock import SystemClock
+from fireforget._hooks import Hooks
+from fireforget._settings import ProcessingSettings
+from fireforget.errors import ClosedError, SettingsError
+from fireforget.processing.backoff import backoff_seconds, hint_of
+from fireforget.processing.condition import Condition
+from fireforget.processing.hands import Hands
+from fireforget.processing.leases import Leases
+from fireforget.processing.settler import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fireforget._clock import Clock
+    from fireforget.abc import Queue
+    from fireforget.processing.processor import Processor
+
+_logger: Final = logging.getLogger("fireforget")
+
+_PURGED_AT_ONCE: Final = 1000
+
+
+class Worker:
+    """Takes deliveries from a queue, has them processed, and settles them.
+
+    What shares an ordering key is processed in order; different keys side by side. The lease of what takes long is
+    renewed when half of it is over. What has to come again comes after an exponential backoff, or when the service
+    that failed has asked for it. While the queue cannot be read, the worker waits with the same backoff; the log says
+    so once, and once more when it can. Now and then expired records are deleted.
+
+    Args:
+        queue: Where deliveries come from.
+        processor: What processes them; its store is the one that is purged.
+        settings: `batch`, `lease_seconds`, `wait_seconds`, `concurrency`, `stop_seconds` and `purge_seconds` count
+            here. None for the defaults.
+        hooks: Is told of errors.
+        clock: Time, sleep and chance; None for the machine's own.
+
+    Raises:
+        SettingsError: The queue has no leases as long as `lease_seconds`.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        processor: Processor,
+        settings: ProcessingSettings | None = None,
+        *,
+        hooks: Hooks | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._queue = queue
+        self._processor = processor
+        self._settings = settings or ProcessingSettings()
+        longest = queue.capabilities.max_lease_seconds
+        if self._settings.lease_seconds > longest:
+            given = self._settings.lease_seconds
+            message = f"lease_seconds = {given:g} in [processing] is too long: this queue allows {longest:g}"
+            raise SettingsError(message)
+        self._hooks = hooks or Hooks()
+        self._clock = clock or SystemClock()
+        self._leases = Leases(queue, self._settings.lease_seconds, self._hooks, self._clock)
+        self._settler = Settler(queue, self._leases, self._hooks)
+        self._hands: Hands | None = None
+        self._stopping = False
+        self._life: anyio.CancelScope | None = None
+        self._intake: anyio.CancelScope | None = None
+        self._receiving = Condition("the queue cannot be read", "the queue can be read again")
+        self._purging = Condition("expired records cannot be deleted", "expired records can be deleted again")
+
+    async def run(self) -> None:
+        """Work until `stop` is called, or the queue is closed."""
+        if self._stopping:
+            return
+        self._ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as chores:
+                self._life = chores.cancel_scope
+                chores.start_soon(self._leases.keep)
+                chores.start_soon(self._purge)
+                async with anyio.create_task_group() as group:
+                    most = self._settings.concurrency
+                    hands = Hands(group, most, self._processor, self._settler, self._leases, self._clock)
+                    self._hands = hands
+                    with anyio.CancelScope() as self._intake:
+                        await self._receive(hands)
+                    await hands.let_go()
+                chores.cancel_scope.cancel()
+        finally:
+            self._hands = None
+            self._ended.set()
+
+    async def stop(self, deadline: float | None = None) -> None:
+        """Stop: receive no more, give back what has not begun, finish what has. Idempotent.
+
+        Args:
+            deadline: Seconds to wait; None for `stop_seconds`. What is in work even then is given up, and comes again
+                when its lease ends.
+        """
+        self._stopping = True
+        if self._life is None or self._intake is None:
+            return
+        self._intake.cancel()
+        seconds = self._settings.stop_seconds if deadline is None else deadline
+        if not await self._within(seconds, self._until_end):
+            _logger.warning("the worker was still busy after %g s: what it gave up comes again", seconds)
+            self._life.cancel()
+            await self._ended.wait()
+
+    async def drain(self, seconds: float) -> bool:
+        """Process what the queue has to hand out now, for at most `seconds`, while `run` goes on.
+
+        What waits for another attempt is not waited for. Says whether there was nothing more.
+        """
+        return await self._within(seconds, self._until_empty)
+
+    async def _receive(self, hands: Hands) -> None:
+        """Receive without end, or until the queue is closed."""
+        failures = 0
+        while not self._stopping:
+            try:
+                await self._take(hands, self._settings.wait_seconds)
+            except ClosedError as error:
+                self._hooks.error(error)
+                return
+            except Exception as error:  # noqa: BLE001 - of whatever kind, the queue may come back
+                failures += 1
+                self._hooks.error(error)
+                await self._clock.sleep(backoff_seconds(failures, self._clock, hint_of(error)))
+            else:
+                failures = 0
+
+    async def _take(self, hands: Hands, wait: float) -> bool:
+        """Receive once, and have it begun; says whether there was anything."""
+        try:
+            deliveries = await self._queue.receive(self._settings.batch, wait=wait, lease=self._settings.lease_seconds)
+        except Exception as error:
+            self._receiving.failed(error)
+            raise
+        self._receiving.works()
+        if deliveries:
+            self._leases.hold(deliveries)
+            await hands.take(deliveries)
+        await anyio.lowlevel.checkpoint()  # whatever the queue does, others get their turn
+        return bool(deliveries)
+
+    async def _until_empty(self) -> bool:
+        """Wait until the queue hands out nothing while nothing is in work."""
+        while (hands := self._hands) is not None and not self._stopping:
+            await hands.idle()
+            try:
+                some = await self._take(hands, 0.0)
+            except Exception as error:  # noqa: BLE001 - `run` goes on trying
+                self._hooks.error(error)
+                return False
+            if not (some or hands.busy):
+                return True
+        return False
+
+    async def _until_end(self) -> bool:
+        await self._ended.wait()
+        return True
+
+    async def _within(self, seconds: float, work: Callable[[], Awaitable[bool]]) -> bool:
+        """What the work says; False where that takes longer."""
+
+        async def expire() -> None:
+            await self._clock.sleep(seconds)
+            group.cancel_scope.cancel()
+
+        said = False
+        async with anyio.create_task_group() as group:
+            group.start_soon(expire)
+            said = await work()
+            group.cancel_scope.cancel()
+        return said
+
+    async def _purge(self) -> None:
+        """Delete expired records now and then; at first after a random part of the time, as workers start together."""
+        wait = self._clock.random() * self._settings.purge_seconds
+        while True:
+            await self._clock.sleep(wait)
+            wait = self._settings.purge_seconds
+            try:
+                while await self._processor.store.purge(_PURGED_AT_ONCE) >= _PURGED_AT_ONCE:
+                    await anyio.lowlevel.checkpoint()
+            except Exception as error:  # noqa: BLE001 - of whatever kind, there is a next time
+                self._purging.failed(error)
+                self._hooks.error(error)
+            else:
+                self._purging.works()

@@ -1,0 +1,153 @@
+"""The program: its global options, and how every expected error is one line with an exit code."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fireforget.cli.program import program
+from fireforget.errors import JournalError, PermanentError, SettingsError, TransientError
+from tests.cli import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path)
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let `fireforget stats` raise this error."""
+
+    def raising(config: Path | None) -> None:
+        raise error
+
+    monkeypatch.setattr("fireforget.cli.stats.load_settings", raising)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (SettingsError("nme is no key: write name"), 2, "nme is no key: write name"),
+        (JournalError("the journal is full"), 1, "the journal is full"),
+        (PermanentError("no\nsuch\x1b[2J queue"), 1, "no such\\u001b[2J queue"),
+        (TransientError("throttled"), 1, "throttled (this may pass: try again)"),
+        (PermissionError(errno.EACCES, "Permission denied", "/there"), 1, "/there: Permission denied"),
+        (OSError("odd"), 1, "odd"),
+    ],
+)
+def test_an_expected_error_is_one_line(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, line: str
+) -> None:
+    fail(monkeypatch, error)
+
+    result = workspace.run("stats")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"fireforget: {line}\n")
+
+
+def test_debug_shows_the_traceback_too(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, SettingsError("write name"))
+
+    result = workspace.run("--debug", "stats")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert result.stderr.endswith("\nfireforget: write name\n")
+
+
+def test_an_unexpected_error_is_not_hidden(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, ZeroDivisionError())
+
+    with pytest.raises(ZeroDivisionError):
+        workspace.run("stats")
+
+
+def test_an_interrupt_is_quiet(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, KeyboardInterrupt())
+
+    result = workspace.run("stats")
+
+    assert (result.exit_code, result.output) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        (["stat"], "No such command 'stat'"),
+        (["events", "--jsn"], "No such option"),
+        (["--confg", "x", "stats"], "No such option"),
+        (["dead-letters", "show"], "Missing argument 'ID'."),
+        (["events", "--limit", "0"], "Invalid value for '--limit'"),
+    ],
+)
+def test_wrong_usage_is_one_line(workspace: Workspace, arguments: list[str], beginning: str) -> None:
+    result = workspace.run(*arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"fireforget: {beginning}")
+    assert result.stderr.endswith("--help'.\n")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["dead-letters"]])
+def test_no_command_shows_the_help(workspace: Workspace, arguments: list[str]) -> None:
+    result = workspace.run(*arguments)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: fireforget ")
+
+
+def test_help_needs_no_usable_configuration(workspace: Workspace) -> None:
+    workspace.configure("wrong = 1")
+
+    for command in ("events", "report", "stats", "worker"):
+        assert workspace.run(command, "--help").exit_code == 0
+    assert "_FIREFORGET_COMPLETE=bash_source" in workspace.run("-h").stdout
+
+
+def test_a_wrong_configuration_is_named_with_its_mend(workspace: Workspace) -> None:
+    workspace.configure('bakend = "aws"')
+
+    result = workspace.run("stats")
+
+    assert result.exit_code == 2
+    assert result.stderr == "fireforget: unknown key 'bakend' in the top level: did you mean 'backend'?\n"
+
+
+def test_another_configuration_can_be_named(workspace: Workspace) -> None:
+    (workspace.path / "other.toml").write_text("name = 'other'\ndirectory = 'there'")
+
+    assert workspace.run("--config", "other.toml", "stats").exit_code == 0
+    assert (workspace.path / "there" / "other.db").exists()
+    missing = workspace.run("--config", "none.toml", "stats")
+    assert (missing.exit_code, missing.stderr.count("\n")) == (2, 1)
+    assert "none.toml" in missing.stderr
+
+
+def test_the_version_is_that_of_the_distribution(workspace: Workspace) -> None:
+    assert workspace.run("--version").stdout.startswith("fireforget 0.")
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    variables = {"_FIREFORGET_COMPLETE": "bash_complete", "COMP_WORDS": "fireforget dead-letters re", "COMP_CWORD": "2"}
+
+    result = CliRunner(env=variables).invoke(program, prog_name="fireforget")
+
+    assert result.stdout == "plain,redrive\n"
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_the_extra_it_says_how_to_install_it(missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import fireforget.cli; fireforget.cli.main()"
+
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        2,
+        "",
+        'fireforget: the command line needs click and rich: pip install "fireforget[cli]"\n',
+    )
