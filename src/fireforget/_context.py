@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
@@ -57,7 +57,7 @@ class ExecutionContext(Binding):
         on_error: Called with what work handed to `wait_until` raised.
     """
 
-    __slots__ = ("_attributes", "_deadline", "_held", "_home", "_jobs", "on_error")
+    __slots__ = ("_attributes", "_deadline", "_held", "_home", "_jobs", "_open", "on_error")
 
     def __init__(
         self,
@@ -70,8 +70,9 @@ class ExecutionContext(Binding):
         self._home = home
         self._deadline = deadline
         self.on_error = on_error
-        self._held: list[Callable[[], None]] | None = None
-        self._jobs: list[Job] = []
+        self._open = False
+        self._held: list[Callable[[], None]] = []
+        self._jobs: Sequence[Job] = ()
         self._attributes: Attributes | None = None
         if attributes is not None:
             self._bind(attributes)
@@ -105,6 +106,7 @@ class ExecutionContext(Binding):
     @property
     def deadline(self) -> float | None:
         """Seconds left on this host; None where it sets no limit."""
+        self.prepare()
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def wait_until(self, awaitable: Awaitable[object], *, start: Literal["now", "after_response"] = "now") -> None:
@@ -125,12 +127,13 @@ class ExecutionContext(Binding):
         if not isinstance(awaitable, Awaitable):
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)
+        self.prepare()
         job = Job(awaitable, self._home, self.on_error)
         self._jobs = [*(known for known in self._jobs if not known.done.done()), job]
-        if start == "now" or self._held is None:
-            job.start()
-        else:
+        if start == "after_response" and self._open:
             self._held.append(partial(copy_context().run, job.start))
+        else:
+            job.start()
 
     async def drain(self, seconds: float | None = None) -> int:
         """Wait until the work of this context has ended, at most `seconds`; says how many pieces have not."""
@@ -142,16 +145,20 @@ class ExecutionContext(Binding):
 
     def responded(self) -> None:
         """The application has finished with the request: start what was held back for it."""
-        held, self._held = self._held, None
-        for start in held or ():
-            start()
+        self._open = False
+        if self._jobs:
+            held, self._held = self._held, []
+            for start in held:
+                start()
 
     def prepare(self) -> None:
-        """Make the attributes, where that is left until they are needed."""
+        """Make ready what is left until it is needed."""
 
     def _bind(self, attributes: Attributes) -> None:
         self._attributes = attributes
         self.tail = None
+        self.words = {}
+        self.base = 0
         self.fragment = attributes.fragment()
         self.key_hash = attributes.key_hash()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zlib import crc32
@@ -121,6 +122,10 @@ class Emitter:
         """
         try:
             context = current.get()
+            journal = self._journal
+            tail: Segment = journal.tail
+            if context.tail is not tail or attributes or self._before_emit:
+                return self._emit_slowly(event_type, data, attributes)
             if type(data) is dict:
                 word = context.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
                 payload = encode(data)
@@ -129,10 +134,8 @@ class Emitter:
                 payload = encode(event_type)
             else:
                 return self._emit_slowly(event_type, data, attributes)
-            journal = self._journal
-            tail: Segment = journal.tail
             size = len(payload)
-            if context.tail is not tail or size > SAFE_BYTES or attributes or self._before_emit:
+            if size > SAFE_BYTES:
                 return self._emit_slowly(event_type, data, attributes)
             now = self._now()
             sequence = journal.next_sequence()
@@ -272,10 +275,8 @@ class Emitter:
         """Count a refused event; say why once for each reason."""
         if reason not in self._said:
             self._said.add(reason)
-            try:
+            with suppress(Exception):  # a log handler of the application's, or the error's own text, may raise
                 _logger.warning("an event was refused (%s): %s; others for that reason are only counted", reason, error)
-            except Exception:  # noqa: BLE001, S110 - a log handler of the application's, or the error's own text
-                pass
         if self._journal is not None:
             self._journal.note("refused", reason)
         else:

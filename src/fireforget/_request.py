@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from fireforget._settings import HttpSettings
+    from fireforget._work import Home
 
 TRUSTED_SECONDS: Final = 600
 """An inbound request id is taken as correlation id only where it is a UUIDv7 within this time of now."""
@@ -25,57 +26,80 @@ _LONGEST: Final = 200
 _NOT_FOUND: Final = 404
 
 
-class RequestContext(ExecutionContext):
-    """The execution context of one ASGI request. Reads its headers when an event first needs them.
+def _home_of(loop: object) -> Home | None:
+    """The loop as a place for work; what knows loops is loaded with the middleware, not with the package."""
+    from fireforget._work import home_of
+
+    return home_of(loop)
+
+
+class RequestSource:
+    """What the requests of one application have in common.
 
     Args:
-        scope: The ASGI scope.
         settings: Where sessions and request ids come from.
         on_error: Called with what work handed to `wait_until` raised.
     """
 
-    __slots__ = ("_scope", "_settings")
+    def __init__(self, settings: HttpSettings, on_error: Callable[[BaseException], None]) -> None:
+        self.on_error = on_error
+        self._cookie = settings.session_cookie
+        self._from_client = settings.session_from_client
+        self._wanted = {
+            b"traceparent": "traceparent",
+            settings.request_id_header.lower().encode("latin-1"): "requestid",
+            settings.session_header.lower().encode("latin-1"): "sessionid",
+            b"cookie": "cookie",
+            b"user-agent": "agent",
+        }
 
-    def __init__(
-        self, scope: MutableMapping[str, Any], settings: HttpSettings, on_error: Callable[[BaseException], None]
-    ) -> None:
-        super().__init__(on_error=on_error)
+    def attributes(self, scope: MutableMapping[str, Any]) -> Attributes:
+        """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
+        wanted = self._wanted
+        found = {wanted[name]: value for name, value in scope["headers"] if name in wanted}
+        requestid = _text(found.get("requestid"))
+        sessionid = _text(found.get("sessionid"))
+        if not sessionid and self._cookie:
+            sessionid = _cookie(found.get("cookie", b"").decode("latin-1"), self._cookie)
+        if not sessionid and self._from_client:
+            agent = found.get("agent", b"").decode("latin-1")
+            sessionid = _salt.session(str((scope.get("client") or ("",))[0]), agent)
+        return Attributes(
+            requestid if requestid and _is_recent(requestid) else new_correlation_id(),
+            sessionid or None,
+            requestid or None,
+            _current_traceparent() or _text(found.get("traceparent")) or None,
+        )
+
+
+class RequestContext(ExecutionContext):
+    """The execution context of one ASGI request. Most of it is made when it is first needed: many need none of it.
+
+    Args:
+        scope: The ASGI scope.
+        source: Makes its attributes.
+        loop: The asyncio loop or trio token that serves it.
+    """
+
+    __slots__ = ("_loop", "_scope", "_source")
+
+    def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
+        self.tail = None
+        self._attributes = None
+        self._jobs = ()
+        self._open = True
         self._scope = scope
-        self._settings = settings
-        self._held = []
+        self._source = source
+        self._loop = loop
 
     def prepare(self) -> None:
-        """Make the attributes from the scope."""
+        """Make the attributes from the scope, and all the rest."""
         if self._attributes is None:
-            self._bind(attributes_of(self._scope, self._settings))
-
-
-def attributes_of(scope: MutableMapping[str, Any], settings: HttpSettings) -> Attributes:
-    """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
-    request_header = settings.request_id_header.lower().encode("latin-1")
-    session_header = settings.session_header.lower().encode("latin-1")
-    requestid = sessionid = parent = cookie = agent = ""
-    for name, value in scope["headers"]:
-        if name == b"traceparent":
-            parent = _text(value)
-        elif name == request_header:
-            requestid = _text(value)
-        elif name == session_header:
-            sessionid = _text(value)
-        elif name == b"cookie" and settings.session_cookie:
-            cookie = value.decode("latin-1")
-        elif name == b"user-agent":
-            agent = value.decode("latin-1")
-    if not sessionid and cookie:
-        sessionid = _cookie(cookie, settings.session_cookie)
-    if not sessionid and settings.session_from_client:
-        sessionid = _salt.session(str((scope.get("client") or ("",))[0]), agent)
-    return Attributes(
-        correlationid=requestid if _is_recent(requestid) else new_correlation_id(),
-        sessionid=sessionid or None,
-        requestid=requestid or None,
-        traceparent=_current_traceparent() or parent or None,
-    )
+            self.on_error = self._source.on_error
+            self._home = _home_of(self._loop)
+            self._deadline = None
+            self._held = []
+            self._bind(self._source.attributes(self._scope))
 
 
 def new_correlation_id() -> str:
@@ -118,8 +142,10 @@ def _named(path: str, parameters: Mapping[str, object]) -> str:
     return path
 
 
-def _text(value: bytes) -> str:
-    """A header's value, bounded and without what cannot stand in a line."""
+def _text(value: bytes | None) -> str:
+    """A header's value, bounded and without what cannot stand in a line; empty where there is none."""
+    if not value:
+        return ""
     text = value[:_LONGEST].decode("latin-1")
     return text if text.isprintable() else ""
 

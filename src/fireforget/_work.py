@@ -116,17 +116,27 @@ class EngineHome:
         copy_context().run(shared_engine.submit, work())
 
 
-def current_home() -> Home | None:
-    """The loop that runs in this thread; None where there is none."""
+def current_loop() -> object:
+    """The asyncio loop or the trio token that runs in this thread; None where there is neither."""
     loop = _running_loop()
-    if loop is not None:
-        return AsyncioHome(loop)
-    if "trio" in sys.modules:
+    if loop is None and "trio" in sys.modules:
         import trio
 
         if trio.lowlevel.in_trio_run():
-            return TrioHome(trio.lowlevel.current_trio_token())
-    return None
+            return trio.lowlevel.current_trio_token()
+    return loop
+
+
+def home_of(loop: Any) -> Home | None:
+    """The home that an asyncio loop or a trio token is; None for None."""
+    if loop is None:
+        return None
+    return AsyncioHome(loop) if isinstance(loop, asyncio.AbstractEventLoop) else TrioHome(loop)
+
+
+def current_home() -> Home | None:
+    """The loop that runs in this thread; None where there is none."""
+    return home_of(current_loop())
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -7,12 +7,13 @@ even where the application has none or fails it, so that a shutdown always drain
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fireforget._context import current
-from fireforget._request import RequestContext, route_template
+from fireforget._request import RequestContext, RequestSource, route_template
+from fireforget._work import current_loop
 
 if TYPE_CHECKING:
     from fireforget._settings import HttpSettings
@@ -26,6 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_EVENT: Final = "http.request"
+_CONNECTIONS: Final = frozenset({"http", "websocket"})
 
 
 class Host(Protocol):
@@ -60,23 +62,21 @@ class Middleware:
     def __init__(self, app: App, host: Host, settings: HttpSettings) -> None:
         self.app = app
         self._host = host
-        self._settings = settings
+        self._source = RequestSource(settings, host.on_work_error)
+        self._events = settings.events
         self._exact = frozenset(path for path in settings.exclude if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in settings.exclude if path.endswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
         kind = scope["type"]
-        if kind == "lifespan":
-            await Lifespan(self.app, self._host)(scope, receive, send)
+        if kind not in _CONNECTIONS:
+            await (Lifespan(self.app, self._host) if kind == "lifespan" else self.app)(scope, receive, send)
             return
-        if kind not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
-            return
-        context = RequestContext(scope, self._settings, self._host.on_work_error)
+        context = RequestContext(scope, self._source, current_loop())
         token = current.set(context)
         try:
-            if self._settings.events and kind == "http" and not self._excluded(scope["path"]):
+            if self._events and kind == "http" and not self._excluded(scope["path"]):
                 await self._observe(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
@@ -88,34 +88,28 @@ class Middleware:
         """Serve one request and emit what it was."""
         status = 0
 
-        async def observed(message: Message) -> None:
+        def observed(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
-        began = time.perf_counter()
+        began = perf_counter()
         failed = True
         try:
             await self.app(scope, receive, observed)
             failed = False
         finally:
-            self._tell(scope, status or (500 if failed else 0), time.perf_counter() - began)
-
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        """Emit what a request was. What is odd about its scope stays here."""
-        try:
+            answered = status or (500 if failed else 0)
             self._host.emit(
                 REQUEST_EVENT,
                 {
                     "method": scope["method"],
-                    "route": route_template(scope, status),
-                    "status": status,
-                    "duration_ms": round(seconds * 1000, 3),
+                    "route": route_template(scope, answered),
+                    "status": answered,
+                    "duration_ms": round((perf_counter() - began) * 1000, 3),
                 },
             )
-        except Exception:
-            _logger.exception("a request cannot be told of")
 
     def _excluded(self, path: str) -> bool:
         return path in self._exact or (bool(self._prefixes) and path.startswith(self._prefixes))

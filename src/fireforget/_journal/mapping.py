@@ -59,9 +59,9 @@ def sync_file(path: Path) -> None:
         if sys.platform == "darwin":
             import fcntl
 
-            fcntl.fcntl(file, fcntl.F_FULLFSYNC)  # there, nothing else reaches the disk itself
+            fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)  # there, nothing else reaches the disk itself
         else:
-            os.fdatasync(file)
+            os.fdatasync(file.fileno())
 
 
 def sync_directory(path: Path) -> None:

@@ -41,7 +41,7 @@ def seal(segment: Segment, limit: int) -> int:
         right = 0
         if found == magic and after <= end:
             right = checksum(magic, size, sequence, mapping[at + SEALED_FROM : after])
-        if total != right and not (right and not total and _accept(segment, at, end, right)):
+        if not right or (total != right and (total or not _accept(segment, at, end, right))):
             at = _skip(segment, at, end)
             if segment.complete:
                 return sealed

@@ -14,7 +14,7 @@ from fireforget.processing.verdict import ACK, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fireforget.abc import Delivery, Event, Record, Refusal
+    from fireforget.abc import Delivery, Record, Refusal
 
 _PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
 _LONGEST_ID: Final = 128
@@ -26,26 +26,27 @@ class Parcel:
 
     Attributes:
         texts: The texts of the events that may still be stored.
-        events: What they were read as; in the order of `texts`.
         records: What the store shall get; in the order of `texts`.
         dead: The messages for the dead letters, with their reasons.
         verdict: Why it goes back; None while nothing speaks against it.
     """
 
-    __slots__ = ("dead", "delivery", "events", "records", "texts", "verdict")
+    __slots__ = ("dead", "delivery", "records", "texts", "verdict")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.texts: list[msgspec.Raw] = []
-        self.events: list[Event] = []
         self.records: list[Record] = []
         self.dead: list[tuple[Message, str]] = []
         self.verdict: Verdict | None = None
 
-    def bury(self, text: msgspec.Raw, reason: str) -> None:
-        """Destine one event for the dead letters, as it came, under its own id."""
-        body = bytes(text).decode()
-        self.dead.append((Message(_event_id(body), self.delivery.message.key, encode_batch([body])), reason))
+    def bury(self, text: msgspec.Raw | None, reason: str) -> None:
+        """Destine one event for the dead letters, as it came, under its own id; None for the whole message."""
+        message = self.delivery.message
+        if text is not None:
+            body = bytes(text).decode()
+            message = Message(_event_id(body), message.key, encode_batch([body]))
+        self.dead.append((message, reason))
 
     def refuse(self, refusals: Sequence[Refusal]) -> None:
         """Bury the events that the store will never take."""

@@ -56,7 +56,11 @@ class Hands:
         return self._busy > 0
 
     async def take(self, deliveries: Sequence[Delivery]) -> None:
-        """Take deliveries, in order; returns when the last lane has been begun."""
+        """Take deliveries just received, in order; returns when the last lane has been begun, or let go."""
+        self._leases.hold(deliveries)
+        if self._letting_go:
+            await self._settler.nack(deliveries)
+            return
         lanes: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
             lanes.setdefault(delivery.message.key, []).append(delivery)
@@ -82,6 +86,7 @@ class Hands:
         for scope in self._pauses:
             scope.cancel()
         await self._settler.nack(unbegun)
+        self._begun.set()
 
     async def _work(self) -> None:
         """One hand: one lane after the other, as long as there are any."""

@@ -13,7 +13,7 @@ from fireforget._clock import SystemClock
 from fireforget._event import split_batch
 from fireforget._hooks import Hooks
 from fireforget._telemetry import PROCESS_SECONDS, PROCESS_SPAN, PROCESSED, Telemetry
-from fireforget.errors import AdapterError, DecodeError, EventError, TransientError
+from fireforget.errors import AdapterError, EventError, TransientError
 from fireforget.processing.backoff import hint_of
 from fireforget.processing.batch import Batch, Parcel
 from fireforget.processing.condition import Condition, describe
@@ -104,11 +104,10 @@ class Processor:
 
     async def _open(self, batch: Batch, parcel: Parcel) -> None:
         """Read the events of a message, in turns with the other calls, so that none works for long."""
-        message = parcel.delivery.message
         try:
-            texts = iter(split_batch(message.body))
-        except DecodeError as error:
-            parcel.dead.append((message, str(error)))
+            texts = iter(split_batch(parcel.delivery.message.body))
+        except Exception as error:  # noqa: BLE001 - of whatever kind, it is somebody's fault
+            self._blame(batch, parcel, None, error)
             return
         more = True
         while more:
@@ -116,47 +115,46 @@ class Processor:
                 more = self._read(batch, parcel, texts)
         if self._intake.waits and parcel.verdict is None:
             await self._complete(batch, parcel)
-        parcel.records = [self._intake.record(event) for event in parcel.events]
 
     def _read(self, batch: Batch, parcel: Parcel, texts: Iterator[msgspec.Raw]) -> bool:
         """Read events until the turn is over; says whether there may be more."""
-        monotonic, read = self._clock.monotonic, self._intake.read
+        monotonic, intake = self._clock.monotonic, self._intake
         ends = monotonic() + _TURN_SECONDS
         for text in texts:
             try:
-                event = read(text)
+                record = intake.record(intake.read(text))
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is somebody's fault
                 self._blame(batch, parcel, text, error)
                 if parcel.verdict is not None:
                     return False
             else:
                 parcel.texts.append(text)
-                parcel.events.append(event)
+                parcel.records.append(record)
             if monotonic() >= ends:
                 return True
         return False
 
     async def _complete(self, batch: Batch, parcel: Parcel) -> None:
         """Run the enrichers that wait."""
-        read = list(zip(parcel.texts, parcel.events, strict=True))
-        parcel.texts, parcel.events = [], []
+        read = list(zip(parcel.texts, parcel.records, strict=True))
+        parcel.texts, parcel.records = [], []
         ends = self._clock.monotonic() + _TURN_SECONDS
-        for text, event in read:
+        for text, record in read:
             try:
-                completed = await self._intake.complete(event)
+                completed = self._intake.record(await self._intake.complete(record.event))
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is somebody's fault
                 self._blame(batch, parcel, text, error)
                 if parcel.verdict is not None:
                     return
             else:
                 parcel.texts.append(text)
-                parcel.events.append(completed)
+                parcel.records.append(completed)
             if self._clock.monotonic() >= ends:
                 await anyio.lowlevel.checkpoint()
                 ends = self._clock.monotonic() + _TURN_SECONDS
 
-    def _blame(self, batch: Batch, parcel: Parcel, text: msgspec.Raw, error: Exception) -> None:
-        """Judge a failure of one event: it is buried, or its message goes back."""
+    def _blame(self, batch: Batch, parcel: Parcel, text: msgspec.Raw | None, error: Exception) -> None:
+        """Judge a failure of one event, or of a whole body (None): it is buried, or its message goes back."""
         if isinstance(error, EventError):
             parcel.bury(text, str(error))
             return
@@ -261,7 +259,8 @@ class Processor:
 
 def _traceparents(batch: Batch) -> frozenset[str]:
     """Some of the requests that the events belong to."""
-    parents = (event.traceparent for parcel in batch.standing() for event in parcel.events if event.traceparent)
+    events = (record.event for parcel in batch.standing() for record in parcel.records)
+    parents = (event.traceparent for event in events if event.traceparent)
     return frozenset(islice(parents, _MOST_LINKS))
 
 

@@ -69,8 +69,6 @@ class Worker:
             raise SettingsError(message)
         self._hooks = hooks or Hooks()
         self._clock = clock or SystemClock()
-        self._leases = Leases(queue, self._settings.lease_seconds, self._hooks, self._clock)
-        self._settler = Settler(queue, self._leases, self._hooks)
         self._hands: Hands | None = None
         self._stopping = False
         self._life: anyio.CancelScope | None = None
@@ -83,14 +81,15 @@ class Worker:
         if self._stopping:
             return
         self._ended = anyio.Event()
+        leases = Leases(self._queue, self._settings.lease_seconds, self._hooks, self._clock)
+        settler = Settler(self._queue, leases, self._hooks)
         try:
             async with anyio.create_task_group() as chores:
                 self._life = chores.cancel_scope
-                chores.start_soon(self._leases.keep)
+                chores.start_soon(leases.keep)
                 chores.start_soon(self._purge)
                 async with anyio.create_task_group() as group:
-                    most = self._settings.concurrency
-                    hands = Hands(group, most, self._processor, self._settler, self._leases, self._clock)
+                    hands = Hands(group, self._settings.concurrency, self._processor, settler, leases, self._clock)
                     self._hands = hands
                     with anyio.CancelScope() as self._intake:
                         await self._receive(hands)
@@ -149,7 +148,6 @@ class Worker:
             raise
         self._receiving.works()
         if deliveries:
-            self._leases.hold(deliveries)
             await hands.take(deliveries)
         await anyio.lowlevel.checkpoint()  # whatever the queue does, others get their turn
         return bool(deliveries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fireforget.reporting import wording
 from fireforget.reporting.beside import Beside
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fireforget.reporting.figures import Figures
     from fireforget.reporting.report import Health, Report
 
-WORTH_NOTICE = 0.01
+WORTH_NOTICE: Final = 0.01
 """From this share of queries or events on, a flaw is put at the top."""
 
 
@@ -53,7 +53,7 @@ def subject(report: Report) -> str:
 
 def _span(report: Report) -> str:
     span = report.period.span
-    if span == report.period.label or span in report.period.label:
+    if span in report.period.label:
         return report.period.zone
     return f"{span}, {report.period.zone}"
 

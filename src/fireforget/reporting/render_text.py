@@ -43,7 +43,7 @@ def layout(document: Document) -> str:
     lines += ["", "", "-" * COLUMNS]
     for footnote in document.footnotes:
         lines += _wrap(footnote)
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(clip(line.rstrip(), COLUMNS) for line in lines) + "\n"
 
 
 def _block(block: Table | Chart | Note) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _tiles(tiles: tuple[Tile, ...]) -> Iterator[str]:
     ]
     for tile in tiles:
         line = _line([tile.label, tile.value, tile.change.text], widths)
-        yield clip(f"{line}{_GAP}{tile.note}", COLUMNS)
+        yield f"{line}{_GAP}{tile.note}"
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -89,9 +89,9 @@ def _table(table: Table) -> Iterator[str]:
         if row.total:
             yield "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
         line = _line(cells, widths)
-        yield clip(line if row.bar is None else f"{line}{_GAP}{_drawn(row.bar)}", COLUMNS)
+        yield line if row.bar is None else f"{line}{_GAP}{_drawn(row.bar)}"
         if row.detail:
-            yield clip(f"    {clean(row.detail)}", COLUMNS)
+            yield f"    {clean(row.detail)}"
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
@@ -99,7 +99,7 @@ def _line(cells: list[str], widths: list[int]) -> str:
         pad(clip(cell, space), space, right=number > 0)
         for number, (cell, space) in enumerate(zip(cells, widths, strict=True))
     )
-    return clip(_GAP.join(padded), COLUMNS)
+    return _GAP.join(padded)
 
 
 def _drawn(share: float) -> str:
