@@ -18,7 +18,6 @@ from fireforget._emit import Emitter
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
 from fireforget._journal import Counts, Journal, Options
-from fireforget._request import new_correlation_id
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, load_settings
 from fireforget.errors import JournalError
@@ -111,6 +110,8 @@ class FireForget(Emitter):
             requestid: The id that somebody else gave it.
             traceparent: W3C trace context.
         """
+        from fireforget._request import new_correlation_id
+
         shared = Attributes(correlationid or new_correlation_id(), sessionid, requestid, traceparent)
         context = ExecutionContext(shared, on_error=self._hooks.error)
         token = current.set(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
@@ -15,9 +16,10 @@ from fireforget._encode import encode
 from fireforget._journal import Binding
 
 if TYPE_CHECKING:
-    from fireforget._work import Home, Job
+    from fireforget._work import Job
 
 KEY_HASH_MASK: Final = 0xFFFF
+_PLAIN: Final = re.compile("[0-9a-f-]{36}").fullmatch
 
 
 class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,6 +39,9 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def fragment(self) -> bytes:
         """The attributes as JSON members, without braces."""
+        alone = self.sessionid is self.requestid is self.traceparent is None
+        if alone and _PLAIN(self.correlationid):  # the usual case, at half the cost
+            return b'"correlationid":"%b"' % self.correlationid.encode()
         return encode(self)[1:-1]
 
     def key_hash(self) -> int:
@@ -52,22 +57,23 @@ class ExecutionContext(Binding):
 
     Args:
         attributes: What its events share; None for the process's own context.
-        home: The loop that serves the request, for work handed over in a thread; None where there is none.
+        loop: The asyncio loop or trio token that serves the request, for work handed over in a thread; None where there
+            is neither.
         deadline: Monotonic moment at which the host ends this execution; None where it sets no limit.
         on_error: Called with what work handed to `wait_until` raised.
     """
 
-    __slots__ = ("_attributes", "_deadline", "_held", "_home", "_jobs", "_open", "on_error")
+    __slots__ = ("_attributes", "_deadline", "_held", "_jobs", "_loop", "_open", "on_error")
 
     def __init__(
         self,
         attributes: Attributes | None = None,
-        home: Home | None = None,
+        loop: object = None,
         deadline: float | None = None,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
         super().__init__(b"", 0)
-        self._home = home
+        self._loop = loop
         self._deadline = deadline
         self.on_error = on_error
         self._open = False
@@ -122,13 +128,13 @@ class ExecutionContext(Binding):
         Raises:
             TypeError: It is not awaitable.
         """
-        from fireforget._work import Job
+        from fireforget._work import Job, home_of
 
         if not isinstance(awaitable, Awaitable):
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)
         self.prepare()
-        job = Job(awaitable, self._home, self.on_error)
+        job = Job(awaitable, home_of(self._loop), self.on_error)
         self._jobs = [*(known for known in self._jobs if not known.done.done()), job]
         if start == "after_response" and self._open:
             self._held.append(partial(copy_context().run, job.start))

@@ -171,9 +171,9 @@ class Emitter:
             context = current.get()
             context.prepare()
             if attributes:
-                binding, correlation = self._ad_hoc(context, attributes)
-                return self._append(known, binding, correlation, payload)
-            event_id = self._append(known, context, context.correlationid, payload)
+                return self._append(known, *self._ad_hoc(context, attributes), payload)
+            correlation = context.correlationid if known.threshold < _EVERYTHING else None
+            event_id = self._append(known, context, correlation, payload)
             if not isinstance(event_type, str):
                 _remember(context, type(event_type), known.name)
             return event_id
@@ -185,7 +185,7 @@ class Emitter:
             return self._refuse("error", error)
 
     def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
-        journal = self.open_journal()
+        journal = self._journal or self.open_journal()
         now = self._now()
         sequence = journal.next_sequence()
         event_id = EventId(now, sequence, journal.nonce)

@@ -7,30 +7,26 @@ import sys
 import time
 from collections.abc import Mapping
 from hashlib import blake2b
-from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final
 
 from fireforget._context import Attributes, ExecutionContext
-from fireforget._event import uuid7_text, uuid7_time
+from fireforget._event import uuid7_time
+
+if sys.version_info >= (3, 14):
+    from uuid import uuid7
+else:
+    from uuid_utils import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from fireforget._settings import HttpSettings
-    from fireforget._work import Home
 
 TRUSTED_SECONDS: Final = 600
 """An inbound request id is taken as correlation id only where it is a UUIDv7 within this time of now."""
 
 _LONGEST: Final = 200
 _NOT_FOUND: Final = 404
-
-
-def _home_of(loop: object) -> Home | None:
-    """The loop as a place for work; what knows loops is loaded with the middleware, not with the package."""
-    from fireforget._work import home_of
-
-    return home_of(loop)
 
 
 class RequestSource:
@@ -57,8 +53,9 @@ class RequestSource:
         """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
         wanted = self._wanted
         found = {wanted[name]: value for name, value in scope["headers"] if name in wanted}
-        requestid = _text(found.get("requestid"))
-        sessionid = _text(found.get("sessionid"))
+        requestid = _text(found["requestid"]) if "requestid" in found else ""
+        sessionid = _text(found["sessionid"]) if "sessionid" in found else ""
+        parent = _text(found["traceparent"]) if "traceparent" in found else ""
         if not sessionid and self._cookie:
             sessionid = _cookie(found.get("cookie", b"").decode("latin-1"), self._cookie)
         if not sessionid and self._from_client:
@@ -68,7 +65,7 @@ class RequestSource:
             requestid if requestid and _is_recent(requestid) else new_correlation_id(),
             sessionid or None,
             requestid or None,
-            _current_traceparent() or _text(found.get("traceparent")) or None,
+            _current_traceparent() or parent or None,
         )
 
 
@@ -81,7 +78,7 @@ class RequestContext(ExecutionContext):
         loop: The asyncio loop or trio token that serves it.
     """
 
-    __slots__ = ("_loop", "_scope", "_source")
+    __slots__ = ("_scope", "_source")
 
     def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
         self.tail = None
@@ -96,7 +93,6 @@ class RequestContext(ExecutionContext):
         """Make the attributes from the scope, and all the rest."""
         if self._attributes is None:
             self.on_error = self._source.on_error
-            self._home = _home_of(self._loop)
             self._deadline = None
             self._held = []
             self._bind(self._source.attributes(self._scope))
@@ -104,7 +100,7 @@ class RequestContext(ExecutionContext):
 
 def new_correlation_id() -> str:
     """A UUIDv7 of now."""
-    return uuid7_text(time.time_ns(), getrandbits(62))
+    return str(uuid7())
 
 
 def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
@@ -142,10 +138,8 @@ def _named(path: str, parameters: Mapping[str, object]) -> str:
     return path
 
 
-def _text(value: bytes | None) -> str:
-    """A header's value, bounded and without what cannot stand in a line; empty where there is none."""
-    if not value:
-        return ""
+def _text(value: bytes) -> str:
+    """A header's value, bounded and without what cannot stand in a line."""
     text = value[:_LONGEST].decode("latin-1")
     return text if text.isprintable() else ""
 

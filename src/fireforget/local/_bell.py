@@ -48,7 +48,7 @@ class Bell:
 
 
 class Listener:
-    """One waiting receiver. What it asks for between two turns cannot miss a ring."""
+    """One waiting receiver. A ring between two of its turns is not missed."""
 
     def __init__(self, clock: Clock, wait: float) -> None:
         self._clock = clock

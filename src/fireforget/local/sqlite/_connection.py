@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final, Literal
 
-from fireforget.errors import AdapterError, PermanentError, TransientError
+from fireforget.errors import PermanentError, TransientError
 from fireforget.local.sqlite._layout import APPLICATION, STATEMENTS, VERSION
 
 if TYPE_CHECKING:
@@ -74,15 +74,18 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
 
 def translate(error: Exception, path: Path) -> Exception:
     """What a port raises for an error of SQLite or of the file system; any other error is returned as it is."""
-    if isinstance(error, AdapterError) or not isinstance(error, (sqlite3.Error, OSError)):
-        return error
-    if isinstance(error, OSError):
+    transient = False
+    if isinstance(error, UnicodeEncodeError):
+        text = f"{path}: a text is not UTF-8 ({error.reason})"
+    elif isinstance(error, OSError):
         transient = not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError))
         text = f"{path}: its directory cannot be made: look at its owner and mode ({error.strerror})"
-    else:
+    elif isinstance(error, sqlite3.Error):
         primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bytes above it say more than a caller can use
         transient = primary in _MENDS and primary not in _PERMANENT
         text = f"{path}: {_MENDS.get(primary, 'the call failed')} ({error})"
+    else:
+        return error
     translated = TransientError(text) if transient else PermanentError(text)
     translated.__cause__ = error
     return translated
@@ -96,7 +99,7 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
                 connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
         connection.execute("BEGIN IMMEDIATE")  # this waits for a lock, which the switch does not
         connection.execute("ROLLBACK")

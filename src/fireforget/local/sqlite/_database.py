@@ -84,8 +84,8 @@ class Database:
         self._closed = True
         self.bell.ring()
         if _is_last(self._file):
-            for thread in self._file.threads:
-                await thread.stop()
+            for stopped in [thread.stop() for thread in self._file.threads]:
+                await stopped
 
     async def _submit(self, thread: SqlThread, job: Job[T]) -> T:
         if self._closed:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -85,13 +85,18 @@ class SqlThread(ABC):
             self._start()
         self._jobs.put(job)
 
-    async def stop(self) -> None:
-        """Close the connection after the jobs handed in so far, and end the thread. No job may follow."""
+    def stop(self) -> Awaitable[None]:
+        """Close the connection after the jobs handed in so far, and end the thread. No job may follow.
+
+        Whoever awaits what is returned knows that it has happened; it happens all the same.
+        """
+        last = Job(_nothing)
         if self._thread is None:
-            return
-        self._last = Job(_nothing)
-        self._jobs.put(self._last)
-        await self._last.future
+            last.settle()
+        else:
+            self._last = last
+            self._jobs.put(last)
+        return last.future
 
     def before_fork(self) -> None:
         """Wait until no job is being done, and close the connection."""

@@ -1,0 +1,1 @@
+"""A chatbot that answers questions about a CV, and hands its analytics to fireforget."""
