@@ -14,10 +14,10 @@ from fireforget import _telemetry
 from fireforget._breaker import Backoff, Breaker
 from fireforget._lanes import Lane, Lanes
 from fireforget.abc import Message, Outcome
-from fireforget.errors import TransientError
+from fireforget.errors import AdapterError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _logger: Final = logging.getLogger("fireforget")
 
 Shipment = tuple[Lanes, Lane, "Pack"]
+
+_STATUSES: Final = frozenset({"delivered", "retry", "refused"})
 
 
 class Waker:
@@ -173,7 +175,8 @@ class Dispatcher:
         now = self._clock.monotonic()
         if self._lingering_since is None:
             self._lingering_since = now
-        lingering = max(0.0, self._lingering_since + self._settings.linger_seconds - now)
+        linger = 0.0 if self._draining else self._settings.linger_seconds
+        lingering = max(0.0, self._lingering_since + linger - now)
         due = min(max(lane.not_before - now, 0.0 if lane.packs else lingering) for _, lane in waiting)
         seconds = max(due, self.breaker.seconds_until_call())
         return None if seconds == float("inf") else seconds
@@ -239,7 +242,6 @@ class Dispatcher:
         finally:
             for _, lane, _ in shipments:
                 lane.in_flight = False
-            self.breaker.abandoned()
             self._telemetry.record(_telemetry.PUBLISH_SECONDS, self._clock.monotonic() - began)
             self.waker.wake()
 
@@ -247,22 +249,27 @@ class Dispatcher:
         """Publish; whatever goes wrong becomes an outcome of each message, and tells the breaker."""
         try:
             async with asyncio.timeout(self._settings.publish_timeout):
-                outcomes = await self._queue.publish(messages)
+                outcomes = _checked(await self._queue.publish(messages), len(messages))
         except TransientError as error:
             return self._failed(messages, str(error), error.retry_after)
         except TimeoutError:
             return self._failed(messages, f"no answer within {self._settings.publish_timeout} s", None)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                self.breaker.abandoned()
+                raise
+            return self._failed(messages, "the adapter cancelled its own call", None)
         except Exception as error:  # noqa: BLE001 - an adapter's mistake stops nothing, and loses nothing
             self._hooks.error(error)
             return self._failed(messages, f"{type(error).__name__}: {error}", None)
-        if len(outcomes) != len(messages):
-            return self._failed(messages, f"{len(outcomes)} outcomes for {len(messages)} messages", None)
-        retries = [outcome for outcome in outcomes if outcome.status == "retry"]
-        if len(retries) == len(outcomes):
-            hint = max((outcome.retry_after or 0.0 for outcome in retries), default=0.0)
-            self.breaker.failed(retries[0].reason, hint or None)
-        else:
+        if any(outcome.status != "retry" for outcome in outcomes):
             self.breaker.succeeded()
+        elif len(outcomes) > 1:
+            hint = max(outcome.retry_after or 0.0 for outcome in outcomes)
+            self.breaker.failed(outcomes[0].reason, hint or None)
+        else:
+            self.breaker.abandoned()  # that tells of one message: its lane waits, the others go on
         return outcomes
 
     def _failed(self, messages: Sequence[Message], reason: str, hint: float | None) -> list[Outcome]:
@@ -275,10 +282,16 @@ class Dispatcher:
         self._telemetry.add(_telemetry.PUBLISHED, 1, {"outcome": outcome.status})
         if outcome.status == "retry":
             lane.attempts += 1
+            if lane.attempts == self._settings.breaker_failures and self.breaker.state == "closed":
+                lane.stuck = True
+                _logger.warning("%s waits, the other lanes go on: the queue says %s", lane.key, outcome.reason)
             wait = self._backoff.seconds(lane.attempts, outcome.retry_after)
             lane.not_before = self._clock.monotonic() + wait
             return
         lane.attempts, lane.not_before = 0, 0.0
+        if lane.stuck:
+            lane.stuck = False
+            _logger.warning("%s goes on", lane.key)
         if outcome.status == "refused" and pack.message.count > 1:
             lanes.split(lane, pack)
             return
@@ -305,3 +318,17 @@ class Dispatcher:
         lanes.journal.settle(pack.entries, "dead")
         self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
         self._hooks.dead_letter(message, reason)
+
+
+def _checked(answer: Iterable[Outcome], count: int) -> Sequence[Outcome]:
+    """What `publish` returned, if that is what it promises to return.
+
+    Raises:
+        AdapterError: It is not.
+    """
+    outcomes = tuple(answer)
+    if len(outcomes) != count:
+        raise AdapterError(f"{len(outcomes)} outcomes for {count} messages")
+    if any(not isinstance(outcome, Outcome) or outcome.status not in _STATUSES for outcome in outcomes):
+        raise AdapterError(f"not a sequence of outcomes: {outcomes!r:.200}")
+    return outcomes

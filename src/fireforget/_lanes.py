@@ -28,7 +28,7 @@ class Lane:
         number: From 0; the queue's ordering key follows from it.
     """
 
-    __slots__ = ("attempts", "behind", "bytes", "entries", "in_flight", "key", "not_before", "number", "packs")
+    __slots__ = ("attempts", "behind", "bytes", "entries", "in_flight", "key", "not_before", "number", "packs", "stuck")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -39,6 +39,7 @@ class Lane:
         self.in_flight = False
         self.attempts = 0
         self.not_before = 0.0
+        self.stuck = False
         self.behind: Cursor | None = None
 
     def add(self, entry: Entry) -> None:

@@ -27,25 +27,24 @@ def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tu
         return _read_moved(segment, segment.moved, at, stop, limit, wanted)
     entries: list[Entry] = []
     file, damage = segment.file, segment.damage
-    mapping, magic, types, end = file.mapping, segment.magic, file.types, segment.frontier
-    last, fragment = 0, b""
+    mapping, magic, end = file.mapping, segment.magic, segment.frontier
+    known, members = -1, None
     while at < stop and len(entries) < limit:
         if at in damage:
             at = damage[at]
             continue
         found, size, _, sequence, word, time_ns = _unpack(mapping, at)
         after = at + HEADER_SIZE + size
-        if found != magic or after > end:
+        pending = word & 0xFFFF == PENDING_EVENT
+        if pending and word >> 32 != known:
+            known, members = word >> 32, file.members(word)
+        if found != magic or after > end or (pending and members is None):
             recount(segment)
             return entries, segment.past_damage(at)
-        if word & 0xFFFF == PENDING_EVENT:
-            context = word >> 48
-            if context != last:
-                last, fragment = context, file.fragment(context)
-            key_hash = word >> 16 & MOST if context else sequence >> 6 & MOST
+        if pending and members is not None:
+            key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
             if wanted is None or wanted(key_hash):
-                kind = types[word >> 32 & MOST]
-                entries.append(Entry(segment, at, size, key_hash, time_ns, sequence, kind, fragment))
+                entries.append(Entry(segment, at, size, key_hash, time_ns, sequence, *members))
         at = after
     return entries, at
 
@@ -63,8 +62,13 @@ def _read_moved(
         if places[i] in damage:
             continue
         _, size, _, sequence, word, time_ns = _unpack(file.mapping, places[i])
+        if word & 0xFFFF != PENDING_EVENT:
+            continue
+        members = file.members(word)
+        if members is None:
+            recount(segment)
+            continue
         key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
-        if word & 0xFFFF == PENDING_EVENT and file.defines(word) and (wanted is None or wanted(key_hash)):
-            kind, fragment = file.types[word >> 32 & MOST], file.fragment(word >> 48)
-            entries.append(Entry(segment, names[i], size, key_hash, time_ns, sequence, kind, fragment))
+        if wanted is None or wanted(key_hash):
+            entries.append(Entry(segment, names[i], size, key_hash, time_ns, sequence, *members))
     return entries, stop

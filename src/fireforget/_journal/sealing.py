@@ -64,6 +64,7 @@ def recount(segment: Segment) -> None:
     """Count everything before the frontier anew from the bytes, because some of them turned out to be damaged."""
     frontier = segment.frontier
     segment.begin_count()
+    segment.file.forget_damaged()
     if segment.moved is None:
         while segment.frontier < frontier and seal(segment, frontier):
             pass
@@ -121,7 +122,7 @@ def _skip(segment: Segment, at: int, end: int) -> int:
     if segment.frontier == file.size:
         segment.complete = True
         found, _, total, *_ = _unpack(file.mapping, at)
-        if not found or (found == magic and not total and not segment.living):
+        if not (found & ~magic or total or (found and segment.living)):
             segment.frontier = at  # nothing more was written, or a write was torn, whose event was never accepted
             segment.torn = at if file.mapping[at:].strip(b"\0") else 0
             return at

@@ -15,6 +15,7 @@ from fireforget._journal import mapping as memory
 from fireforget._journal.counts import Tally
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.record import HEADER, HEADER_SIZE, MOST, magic_of
+from fireforget._journal.resync import is_sealed
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -205,13 +206,24 @@ class SegmentFile:
         known = not context or (context < len(self.contexts) and self.contexts[context] > 0)
         return known and word >> 32 & MOST in self.types
 
-    def fragment(self, number: int) -> bytes:
-        """The members of a context that the file defines; those of context 0 are none."""
-        if not number:
-            return b""
-        at = self.contexts[number]
+    def members(self, word: int) -> tuple[bytes, bytes] | None:
+        """The JSON members of an event's type and of its context; None where the file does not hold them whole."""
+        if not self.defines(word):
+            return None
+        kind, context = self.types[word >> 32 & MOST], word >> 48
+        if not context:
+            return kind, b""
+        at, mapping = self.contexts[context], self.mapping
+        if not is_sealed(mapping, self.magic, at, self.size):
+            return None
         begin = at + HEADER_SIZE
-        return self.mapping[begin : begin + HEADER.unpack_from(self.mapping, at)[1]]
+        return kind, mapping[begin : begin + HEADER.unpack_from(mapping, at)[1]]
+
+    def forget_damaged(self) -> None:
+        """Forget where contexts stand whose records turned out to be damaged."""
+        for number, at in enumerate(self.contexts):
+            if at and not is_sealed(self.mapping, self.magic, at, self.size):
+                self.contexts[number] = 0
 
     def place(self, number: int, at: int) -> None:
         """Note where the record of a context stands."""

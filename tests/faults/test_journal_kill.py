@@ -1,0 +1,286 @@
+"""SIGKILL: what was accepted is found again, and every count is right, wherever death comes."""
+
+import errno
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import fireforget._journal as package
+from fireforget._journal import Journal, Options, adopt, totals, verify
+from tests.journals import (
+    PROCESS,
+    QUEUE,
+    TINY,
+    adopted,
+    assert_law,
+    body,
+    context,
+    deliver,
+    die,
+    emit,
+    everything,
+    fill,
+    in_child,
+    numbers,
+    opened,
+)
+
+PACKAGE = str(Path(package.__file__).parent)
+KILLED = int(signal.SIGKILL)
+
+LOOP = """
+import os, sys, threading
+from pathlib import Path
+from fireforget._journal import Journal, Options
+from tests.journals import body, context, emit, everything
+
+journal = Journal.open(Path(sys.argv[1]), "digest", Options(segment_bytes=16384, durability=sys.argv[2]))
+
+def engine():
+    while True:
+        journal.prepare()
+        journal.settle(journal.walk(20)[::3], "delivered")
+        journal.compact()
+
+threading.Thread(target=engine, daemon=True).start()
+number = 0
+while True:
+    request = context(number)
+    for _ in range(5):
+        if emit(journal, request, "query", body(number, number % 300)):
+            os.write(1, b"%d\\n" % number)
+        number += 1
+"""
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_every_event_that_was_reported_accepted_is_found_after_a_kill(tmp_path: Path, durability: str) -> None:
+    for lines in (1, 700, 1500):
+        root = tmp_path / str(lines)
+        with subprocess.Popen(
+            [sys.executable, "-c", LOOP, str(root), durability],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            cwd=Path(__file__).parents[2],
+        ) as process:
+            assert process.stdout
+            reported = [int(process.stdout.readline()) for _ in range(lines)]
+            process.kill()
+            reported += [int(line) for line in process.stdout.read().splitlines(keepends=True) if line.endswith(b"\n")]
+
+        heir = adopted(root)
+
+        counts = heir.counts
+        assert counts.corrupt == 0
+        assert counts.accepted - len(reported) in {0, 1}
+        found = numbers(heir, everything(heir))
+        assert found == sorted(set(found))
+        assert len(found) == counts.pending
+        assert counts.delivered == counts.accepted - counts.pending
+        assert verify(root / heir.id).counts.accepted == counts.accepted
+        heir.close()
+
+
+def dying(work: Callable[[], object], at: int, where: set[str]) -> Callable[[int], None]:
+    """The same work, with death before line number `at` of some modules of the journal."""
+
+    def run(report: int) -> None:
+        left = at
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            nonlocal left
+            folder, _, name = frame.f_code.co_filename.rpartition(os.sep)
+            if folder != PACKAGE or name not in where:
+                return None
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    die()
+            return trace
+
+        sys.settrace(trace)
+        work()
+        sys.settrace(None)
+
+    return run
+
+
+STEPS = {
+    "adoption.py",
+    "compaction.py",
+    "counters.py",
+    "directory.py",
+    "folding.py",
+    "journal.py",
+    "ledger.py",
+    "loading.py",
+    "mapping.py",
+    "segment_file.py",
+    "upkeep.py",
+}
+"""Where files are made, replaced and removed, and counts are moved from one place to another."""
+
+SMALL = Options(segment_bytes=16384, max_bytes=1 << 20)
+EVENTS = 500
+
+
+def _settle(journal: Journal) -> None:
+    """Settle nearly everything, in an order that leaves holes, then the rest."""
+    entries = everything(journal, 50)
+    stuck = [entry for entry in entries if entry.key_hash == 3 and entry.sequence > 150]
+    held = set(map(id, stuck))
+    deliver(journal, [entry for entry in entries[:300] if id(entry) not in held])
+    journal.settle([entry for entry in entries[300:] if id(entry) not in held], "dead")
+    journal.note("filtered")
+    journal.prepare()
+    journal.compact()
+    journal.compact()
+    deliver(journal, stuck)
+    journal.prepare()
+
+
+def _live(root: Path) -> None:
+    journal = opened(root, SMALL)
+    fill(journal, range(EVENTS), [context(number) for number in range(8)])
+    _settle(journal)
+    journal.close()
+
+
+def _adopt(root: Path) -> None:
+    for journal in adopt(root, QUEUE, SMALL):
+        _settle(journal)
+        journal.close()
+
+
+def _step(at: int) -> int:
+    """Every line at first, then ever fewer: what comes later is mostly the same again."""
+    return at + 1 + at // 25
+
+
+def test_wherever_a_life_ends_the_next_one_ends_it_right(tmp_path: Path) -> None:
+    at, alive = 1, False
+    while not alive:
+        root = tmp_path / str(at)
+        status, lines = in_child(dying(lambda root=root: _live(root), at, STEPS))
+        assert lines == []
+        alive = status == 0
+        before = totals(root).counts
+
+        heirs = adopt(root, QUEUE, SMALL)
+        for heir in heirs:
+            assert heir.counts.accepted == before.accepted
+            deliver(heir, everything(heir, 50))
+            heir.close()
+
+        counts = totals(root).counts
+        assert (at, counts.accepted) == (at, before.accepted)
+        assert_law(counts, pending=0, corrupt=0, recovered=before.pending)
+        assert counts.delivered + counts.dead_lettered == counts.accepted
+        assert adopt(root, QUEUE) == []
+        assert {path.name for path in root.glob("*")} <= {"ledger.jsonl", "ledger.lock", "ledger.tmp"}
+        at = _step(at)
+    assert counts.accepted == EVENTS
+    assert counts.filtered == 1
+
+
+def test_wherever_an_adoption_ends_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+
+    def leave(report: int) -> None:
+        journal = opened(left, SMALL)
+        fill(journal, range(EVENTS), [context(number) for number in range(8)])
+        journal.settle(everything(journal, 50)[:200], "delivered")
+        die()
+
+    assert in_child(leave)[0] == KILLED
+    assert_law(totals(left).counts, accepted=EVENTS, delivered=200)
+    at, alive = 1, False
+    while not alive:
+        root = tmp_path / str(at)
+        shutil.copytree(left, root)
+        status, lines = in_child(dying(lambda root=root: _adopt(root), at, STEPS))
+        assert lines == []
+        alive = status == 0
+        assert_law(totals(root).counts, accepted=EVENTS, corrupt=0)
+        for heir in adopt(root, QUEUE, SMALL):
+            deliver(heir, everything(heir, 50))
+            heir.close()
+        assert_law(totals(root).counts, accepted=EVENTS, pending=0, corrupt=0)
+        at = _step(at)
+
+
+def test_an_append_that_death_cuts_short_was_not_accepted(tmp_path: Path) -> None:
+    def cut_short(report: int) -> None:
+        journal = opened(tmp_path)
+        fill(journal, range(60), [context(1), context(2)])
+        os.write(report, b"%d\n" % journal.tail.file.mapping.tell())
+        die()
+
+    status, lines = in_child(cut_short)
+    assert status == KILLED
+    (folder,) = tmp_path.iterdir()
+    tail = folder / "00000002.seg"
+    whole, end = tail.read_bytes(), int(lines[0])
+    begin = whole.rindex(b'{"n":59') - 36
+
+    for cut in range(begin, end):
+        tail.write_bytes(whole[:cut] + b"\0" * (len(whole) - cut))
+        looked = verify(folder)
+        assert_law(looked.counts, accepted=59, corrupt=0)
+    tail.write_bytes(whole)
+    assert_law(verify(folder).counts, accepted=60)
+
+
+def test_a_full_disk_refuses_in_the_child_and_loses_nothing(tmp_path: Path) -> None:
+    def work(report: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        journal = Journal.open(tmp_path, QUEUE, Options(segment_bytes=16384, max_bytes=1 << 20))
+        accepted = 0
+        while accepted < 100:
+            assert emit(journal, PROCESS, "query", body(accepted))
+            accepted += 1
+        assert not emit(journal, PROCESS, "query", body(0, 20_000))
+        assert journal.trouble
+        assert os.strerror(errno.EFBIG) in journal.trouble
+        os.write(report, b"%d" % accepted)
+        die()
+
+    status, lines = in_child(work)
+
+    assert (status, lines) == (KILLED, [b"100"])
+    heir = adopted(tmp_path, TINY)
+    assert numbers(heir, everything(heir)) == list(range(100))
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small file system takes root")
+def test_a_file_system_that_really_fills_up_refuses_and_recovers(tmp_path: Path) -> None:
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path)], check=False, capture_output=True
+    )
+    if mount.returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        journal = Journal.open(tmp_path, QUEUE, Options(segment_bytes=32768, max_bytes=1 << 20))
+        accepted = 0
+        while emit(journal, PROCESS, "query", body(accepted, 100)):
+            accepted += 1
+        assert accepted > 500
+        assert journal.trouble is not None
+        assert numbers(journal, everything(journal)) == list(range(accepted))
+        deliver(journal, everything(journal.cursor()))
+        journal.prepare()
+        assert emit(journal, PROCESS, "query", body(accepted, 100))
+        assert_law(journal.counts, accepted=accepted + 1, delivered=accepted)
+        journal.close()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)

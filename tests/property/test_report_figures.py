@@ -1,0 +1,104 @@
+"""The whole report against the plainest way to count, and against whatever a store may hold."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fireforget._event import Event
+from fireforget._schema import EventTypes
+from fireforget.reporting import Report, render_text
+from fireforget.reporting.compose import compose
+from fireforget.reporting.legible import width
+from fireforget.reporting.prices import PriceList
+from fireforget.reporting.reference import Reference
+from fireforget.reporting.render_html import layout
+from tests.reports import HOSTILE, WEEK, asked, event, full, hidden, moment, report_of
+
+texts = st.text(max_size=30) | st.sampled_from(HOSTILE)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.just(10**400)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8
+)
+names = st.sampled_from([*full(), "query", "metadata", "source"]) | texts
+hostile_events = st.builds(
+    lambda kind, data, hour, session: event(kind, data, moment(hours=hour), sessionid=session),
+    st.sampled_from(["query", "response"]) | texts,
+    st.dictionaries(names, values, max_size=6),
+    st.integers(0, 167),
+    st.none() | texts,
+)
+
+answers = st.none() | st.builds(
+    full,
+    match_type=st.sampled_from(["full", "partial", "none"]),
+    match_score=st.integers(0, 100),
+    processing_ms=st.integers(0, 5000),
+    cache_hit=st.booleans(),
+    model=st.sampled_from(["gpt-x", "gpt-y"]),
+    input_tokens=st.integers(0, 9000),
+    matched_skills=st.lists(st.sampled_from(["Rust", "Go"]), max_size=3),
+)
+requests = st.lists(
+    st.tuples(st.sampled_from(["a?", "b?", "c?"]), answers, st.integers(0, 167), st.none() | st.sampled_from("xyz")),
+    max_size=25,
+)
+
+
+@given(requests)
+def test_the_figures_are_those_of_the_plainest_count(known: list[tuple[str, Any, int, str | None]]) -> None:
+    events = [
+        one
+        for text, answer, hour, session in known
+        for one in asked(text, answer, time=moment(hours=hour), sessionid=session)
+    ]
+    figures = report_of(events).figures
+    answered = [answer for _, answer, _, _ in known if answer is not None]
+    matches = Counter(answer["match_type"] for answer in answered)
+
+    assert (figures.queries, figures.responses) == (len(known), len(answered))
+    assert figures.sessions.identified.count == len({session for *_, session in known if session})
+    assert figures.sessions.anonymous == sum(session is None for *_, session in known)
+    assert (figures.quality.full, figures.quality.partial, figures.quality.none) == (
+        *(matches[kind] for kind in ("full", "partial", "none")),
+    )
+    assert {row.label: row.count for row in figures.top_queries.rows} == Counter(text for text, *_ in known)
+    assert {row.label: row.count for row in figures.top_skills.rows} == Counter(
+        skill for answer in answered for skill in set(answer["matched_skills"])
+    )
+    assert {row.label: row.count for row in figures.missed.rows} == Counter(
+        text for text, answer, *_ in known if answer and answer["match_type"] == "none"
+    )
+    assert figures.cache.part == sum(answer["cache_hit"] for answer in answered)
+    assert figures.tokens == sum(answer["input_tokens"] + answer["output_tokens"] for answer in answered)
+    assert figures.orphans.queries.part == len(known) - len(answered)
+    assert [piece.queries for piece in figures.slices] == [
+        sum(day * 24 <= hour < day * 24 + 24 for _, _, hour, _ in known) for day in range(7)
+    ]
+    assert sum(piece.speed.count for piece in figures.slices) == figures.speed.count == len(answered)
+
+
+@given(st.lists(hostile_events, max_size=12))
+def test_whatever_the_store_holds_there_is_a_report_and_it_hides_nothing(events: list[Event]) -> None:
+    report = report_of(events)
+    document = compose(report)
+    text = render_text(report)
+    page = layout(document, {chart.name: "cid:x" for chart in document.charts})
+
+    assert report.figures.events.total == len(events)
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+    assert max(map(width, text.splitlines())) <= 78
+    assert hidden(text) == hidden(page) == set()
+    assert "<script" not in page.lower()
+
+
+@given(st.lists(hostile_events, max_size=12))
+def test_adding_an_event_never_raises(events: list[Event]) -> None:
+    reference = Reference(WEEK, EventTypes())
+    for one in events:
+        reference.add(msgspec.structs.replace(one, correlationid=str(one.data)[:40], time=one.time + timedelta(days=9)))
+
+    assert reference.figures(PriceList({})).events.total == len(events)
