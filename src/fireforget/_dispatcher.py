@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fireforget import _telemetry
 from fireforget._breaker import Backoff, Breaker
@@ -320,7 +320,7 @@ class Dispatcher:
         self._hooks.dead_letter(message, reason)
 
 
-def _checked(answer: Iterable[Outcome], count: int) -> Sequence[Outcome]:
+def _checked(answer: Iterable[Any], count: int) -> Sequence[Outcome]:
     """What `publish` returned, if that is what it promises to return.
 
     Raises:

@@ -7,20 +7,21 @@ UTF-8, never empty, and every noncharacter that a cloud would refuse is escaped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from fireforget.errors import DecodeError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 MEDIA_TYPE: Final = "application/cloudevents+json"
 BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HEX_ID_LENGTH: Final = 36
-_HEX_DIGITS: Final = re.compile("[0-9a-f]{32}")
+_UUID7: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
 
 RESERVED_ATTRIBUTES: Final = frozenset(
     {
@@ -75,20 +76,15 @@ def uuid7_text(time_ns: int, random_bits: int) -> str:
 
 def uuid7_time(text: str) -> datetime | None:
     """When the UUIDv7 was made, to the millisecond; None where the text is not a canonical UUIDv7."""
-    if len(text) != _HEX_ID_LENGTH or text[14] != "7" or text[19] not in "89ab":
-        return None
-    if text[8] + text[13] + text[18] + text[23] != "----":
-        return None
-    digits = text.replace("-", "")
-    if not _HEX_DIGITS.fullmatch(digits):
+    if not _UUID7(text):
         return None
     try:
-        return _EPOCH + timedelta(milliseconds=int(digits[:12], 16))
+        return _EPOCH + timedelta(milliseconds=int(text[:8] + text[9:13], 16))
     except OverflowError:
         return None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One event with its CloudEvents attributes.
 
     Args:
@@ -110,14 +106,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     type: str
     time: datetime
-    data: Mapping[str, Any] = {}
+    data: dict[str, Any] = {}
     subject: str | None = None
     dataschema: str | None = None
     correlationid: str = ""
     sessionid: str | None = None
     requestid: str | None = None
     traceparent: str | None = None
-    extensions: Mapping[str, str | int | bool] = {}
+    # in the JSON form extensions stand beside the others, so this name, which no attribute can have, is never used
+    extensions: dict[str, str | int | bool] = msgspec.field(default_factory=dict, name="~extensions")
 
     @property
     def correlation(self) -> str:
@@ -130,27 +127,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.sessionid or self.correlation
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The JSON form without extension attributes that we do not know."""
+class _Foreign(msgspec.Struct):
+    """What the JSON form has beside the attributes of `Event`."""
 
     specversion: str
-    id: str
-    source: str
-    type: str
-    time: datetime
     datacontenttype: str = "application/json"
-    subject: str | None = None
-    dataschema: str | None = None
-    correlationid: str = ""
-    sessionid: str | None = None
-    requestid: str | None = None
-    traceparent: str | None = None
-    data: dict[str, Any] = {}
 
 
-_KNOWN: Final = frozenset(_Wire.__struct_fields__)
+_OPENING: Final = b'{"specversion":"1.0",'
+_KNOWN: Final = frozenset({*Event.__struct_encode_fields__, *_Foreign.__struct_fields__}) - {"~extensions"}
 _encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(_Wire)
+_decoder: Final = msgspec.json.Decoder(Event)
 _splitter: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _opener: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _extension: Final = msgspec.json.Decoder(str | int | bool)
@@ -158,23 +145,11 @@ _extension: Final = msgspec.json.Decoder(str | int | bool)
 
 def encode_event(event: Event) -> str:
     """Render one event as CloudEvents JSON text."""
-    wire = _Wire(
-        specversion="1.0",
-        id=event.id,
-        source=event.source,
-        type=event.type,
-        time=event.time,
-        subject=event.subject,
-        dataschema=event.dataschema,
-        correlationid=event.correlationid,
-        sessionid=event.sessionid,
-        requestid=event.requestid,
-        traceparent=event.traceparent,
-        data=dict(event.data),
-    )
-    text = _encoder.encode(wire)
     if event.extensions:
-        text = text[:-1] + b"," + _encoder.encode(event.extensions)[1:]
+        plain = _encoder.encode(msgspec.structs.replace(event, extensions={}))
+        text = _OPENING + plain[1:-1] + b"," + _encoder.encode(event.extensions)[1:]
+    else:
+        text = _OPENING + _encoder.encode(event)[1:]
     return escape_noncharacters(text.decode())
 
 
@@ -189,35 +164,33 @@ def decode_event(text: str | bytes | msgspec.Raw) -> Event:
     Raises:
         DecodeError: The text is not JSON, or a required attribute is missing or has the wrong type.
     """
-    extensions: dict[str, str | int | bool] = {}
     try:
-        try:
-            wire = _decoder.decode(text)
-        except msgspec.ValidationError:
-            fields = _opener.decode(text)
-            extensions = {name: _extension.decode(raw) for name, raw in fields.items() if name not in _KNOWN}
-            known = {name: raw for name, raw in fields.items() if name in _KNOWN}
-            wire = _decoder.decode(_encoder.encode(known))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        event = _decode(text.encode() if isinstance(text, str) else bytes(text))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         message = f"not a CloudEvent: {error}"
         raise DecodeError(message) from error
-    if wire.specversion != "1.0" or not wire.id or not wire.type or wire.time.tzinfo is None:
-        message = "not a CloudEvent: it needs specversion 1.0, an id, a type and a time with its offset"
+    if not event.id or not event.type or event.time.tzinfo is None:
+        message = "not a CloudEvent: it needs an id, a type and a time with its offset"
         raise DecodeError(message)
-    return Event(
-        id=wire.id,
-        source=wire.source,
-        type=wire.type,
-        time=wire.time,
-        data=wire.data,
-        subject=wire.subject,
-        dataschema=wire.dataschema,
-        correlationid=wire.correlationid,
-        sessionid=wire.sessionid,
-        requestid=wire.requestid,
-        traceparent=wire.traceparent,
-        extensions=extensions,
-    )
+    return event
+
+
+def _decode(text: bytes) -> Event:
+    """Read our own form at once; any other one, or one with extensions, attribute by attribute."""
+    if text.startswith(_OPENING):
+        try:
+            return _decoder.decode(b"{" + text[len(_OPENING) :])
+        except msgspec.ValidationError:
+            pass  # extensions, or something wrong: told below
+    fields = _opener.decode(text)
+    foreign = msgspec.json.decode(text, type=_Foreign)
+    if foreign.specversion != "1.0":
+        message = f"specversion is {foreign.specversion!r:.20}, not '1.0'"
+        raise msgspec.ValidationError(message)
+    own = {name: raw for name, raw in fields.items() if name in _KNOWN and name not in _Foreign.__struct_fields__}
+    event = _decoder.decode(_encoder.encode(own))
+    extensions = {name: _extension.decode(raw) for name, raw in fields.items() if name not in _KNOWN}
+    return msgspec.structs.replace(event, extensions=extensions) if extensions else event
 
 
 def split_batch(body: str | bytes) -> list[msgspec.Raw]:
@@ -231,7 +204,7 @@ def split_batch(body: str | bytes) -> list[msgspec.Raw]:
         if stripped[:1] in {"{", b"{"}:
             return [msgspec.Raw(stripped)]
         return _splitter.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         message = f"not a CloudEvents batch: {error}"
         raise DecodeError(message) from error
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping
-from hashlib import blake2b
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from fireforget._context import Attributes, ExecutionContext
 from fireforget._event import uuid7_time
+from fireforget._salt import DailySalt
 
 if sys.version_info >= (3, 14):
     from uuid import uuid7
@@ -41,6 +41,7 @@ class RequestSource:
         self.on_error = on_error
         self._cookie = settings.session_cookie
         self._from_client = settings.session_from_client
+        self._salt = DailySalt()
         self._wanted = {
             b"traceparent": "traceparent",
             settings.request_id_header.lower().encode("latin-1"): "requestid",
@@ -52,7 +53,7 @@ class RequestSource:
     def attributes(self, scope: MutableMapping[str, Any]) -> Attributes:
         """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
         wanted = self._wanted
-        found = {wanted[name]: value for name, value in scope["headers"] if name in wanted}
+        found = {wanted[name]: value for name, value in scope.get("headers", ()) if name in wanted}
         requestid = _text(found["requestid"]) if "requestid" in found else ""
         sessionid = _text(found["sessionid"]) if "sessionid" in found else ""
         parent = _text(found["traceparent"]) if "traceparent" in found else ""
@@ -60,7 +61,8 @@ class RequestSource:
             sessionid = _cookie(found.get("cookie", b"").decode("latin-1"), self._cookie)
         if not sessionid and self._from_client:
             agent = found.get("agent", b"").decode("latin-1")
-            sessionid = _salt.session(str((scope.get("client") or ("",))[0]), agent)
+            address = (scope.get("client") or ("",))[0]
+            sessionid = self._salt.digest(f"{address}\n{agent}".encode(), datetime.now(UTC))
         return Attributes(
             requestid if requestid and _is_recent(requestid) else new_correlation_id(),
             sessionid or None,
@@ -117,7 +119,7 @@ def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
         return (_named(_mount(scope, route), others) + template)[:_LONGEST]
     if status == _NOT_FOUND:
         return None
-    return _named(scope["path"], parameters)[:_LONGEST]
+    return _named(scope.get("path", ""), parameters)[:_LONGEST]
 
 
 def _mount(scope: MutableMapping[str, Any], route: object) -> str:
@@ -167,21 +169,3 @@ def _current_traceparent() -> str:
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-
-
-class _DailySalt:
-    """A random key that lives for one UTC day in this process's memory and is stored nowhere."""
-
-    def __init__(self) -> None:
-        self._day = 0
-        self._key = b""
-
-    def session(self, address: str, agent: str) -> str:
-        """A session id for today that tells nothing of who it is."""
-        day = int(time.time() // 86_400)
-        if day != self._day:
-            self._day, self._key = day, os.urandom(32)
-        return blake2b(f"{address}\n{agent}".encode(), key=self._key, digest_size=16).hexdigest()
-
-
-_salt: Final = _DailySalt()

@@ -89,7 +89,8 @@ class HttpSettings(_Section, frozen=True):
         exclude: Paths without such an event; a trailing ``*`` matches any rest.
         session_header: Header that carries the session id; empty for none.
         session_cookie: Cookie that carries it; empty for none.
-        session_from_client: Where neither gave one, a hash of address and agent under a salt that changes daily.
+        session_from_client: Where neither gave one, a hash of address and agent under a salt
+            that changes daily; each process has its own salt.
         request_id_header: Header that carries the request id of a proxy or client.
     """
 

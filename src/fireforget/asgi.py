@@ -76,7 +76,7 @@ class Middleware:
         context = RequestContext(scope, self._source, current_loop())
         token = current.set(context)
         try:
-            if self._events and kind == "http" and not self._excluded(scope["path"]):
+            if self._events and kind == "http" and not self._excluded(scope.get("path", "")):
                 await self._observe(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
@@ -104,7 +104,7 @@ class Middleware:
             self._host.emit(
                 REQUEST_EVENT,
                 {
-                    "method": scope["method"],
+                    "method": scope.get("method"),
                     "route": route_template(scope, answered),
                     "status": answered,
                     "duration_ms": round((perf_counter() - began) * 1000, 3),

@@ -56,6 +56,16 @@ class LeaseConformance(OnQueuePlace):
         (again,) = await take(queue)
         assert again.attempt == 2
 
+    async def test_what_was_given_back_is_out_of_hand(self, place: QueuePlace, queue: Queue) -> None:
+        await queue.publish([message("a")])
+        deliveries = await take(queue)
+        await queue.nack(deliveries, delay=10)
+        assert names(await queue.extend(deliveries, LEASE)) == []
+        await queue.nack(deliveries)
+        assert not await take(queue)
+        await place.elapse(10)
+        assert names(await take(queue)) == ["a"]
+
     async def test_a_late_nack_does_nothing(self, place: QueuePlace, queue: Queue) -> None:
         await queue.publish([message("a")])
         late = await take(queue)

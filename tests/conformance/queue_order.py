@@ -41,6 +41,21 @@ class OrderConformance(OnQueuePlace):
         await place.elapse(5)
         assert names(await take(queue))[0] == "a1"
 
+    async def test_what_is_delayed_holds_back_what_is_later_only(self, place: QueuePlace, queue: Queue) -> None:
+        self._need_order(queue)
+        await queue.publish([message("a1", "a"), message("a2", "a"), message("a3", "a")])
+        deliveries = await take(queue)
+        if len(deliveries) != 3:
+            pytest.skip("this queue takes one message of a key at a time")
+        await queue.nack(deliveries[1:2], delay=10)
+        await queue.nack([deliveries[0], deliveries[2]])
+        first = await take(queue)
+        assert names(first) == ["a1"]
+        await queue.ack(first)
+        assert not await take(queue)
+        await place.elapse(10)
+        assert names(await take(queue)) == ["a2", "a3"]
+
     async def test_what_expired_comes_before_what_is_later(self, place: QueuePlace, queue: Queue) -> None:
         self._need_order(queue)
         await queue.publish([message("a1", "a"), message("a2", "a"), message("a3", "a")])

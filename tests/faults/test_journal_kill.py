@@ -1,6 +1,7 @@
 """SIGKILL: what was accepted is found again, and every count is right, wherever death comes."""
 
 import errno
+import itertools
 import os
 import resource
 import shutil
@@ -8,14 +9,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from zlib import crc32
 
 import pytest
 
 import fireforget._journal as package
-from fireforget._journal import Journal, Options, adopt, totals, verify
+from fireforget._journal import Entry, Journal, Options, adopt, totals, verify
 from tests.journals import (
     PROCESS,
     QUEUE,
@@ -90,28 +93,64 @@ def test_every_event_that_was_reported_accepted_is_found_after_a_kill(tmp_path: 
         heir.close()
 
 
-def dying(work: Callable[[], object], at: int, where: set[str]) -> Callable[[int], None]:
-    """The same work, with death before line number `at` of some modules of the journal."""
+def watched(work: Callable[[], object], step: Callable[[str], object]) -> None:
+    """Run some work, and call `step` with every line of it that moves files or counts, before it runs."""
 
-    def run(report: int) -> None:
-        left = at
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        folder, _, name = frame.f_code.co_filename.rpartition(os.sep)
+        if folder != PACKAGE or name not in STEPS:
+            return None
+        if event == "line":
+            step(f"{name}:{frame.f_lineno}")
+        return trace
 
-        def trace(frame: FrameType, event: str, argument: Any) -> Any:
-            nonlocal left
-            folder, _, name = frame.f_code.co_filename.rpartition(os.sep)
-            if folder != PACKAGE or name not in where:
-                return None
-            if event == "line":
-                left -= 1
-                if left == 0:
-                    die()
-            return trace
-
-        sys.settrace(trace)
+    sys.settrace(trace)
+    try:
         work()
+    finally:
         sys.settrace(None)
 
-    return run
+
+def quickly(work: Callable[[], object]) -> None:
+    """Run a part of the work that is not watched."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    work()
+    sys.settrace(trace)
+
+
+def moments(work: Callable[[], object], root: Path) -> list[int]:
+    """When to die in some work: whenever something below `root` has just changed; and never."""
+    chosen: list[int] = []
+    clock = itertools.count()
+    before = 0
+
+    def look(line: str) -> None:
+        nonlocal before
+        moment, now = next(clock), fingerprint(root)
+        if now != before:
+            chosen.append(moment)
+        before = now
+
+    watched(work, look)
+    return [*chosen, next(clock)]
+
+
+def fingerprint(root: Path) -> int:
+    total = 0
+    for folder, _, files in os.walk(root):
+        for name in sorted(files):
+            path = os.path.join(folder, name)  # noqa: PTH118 - this runs before every line
+            total = crc32(path.encode(), total)
+            with open(path, "rb") as file:  # noqa: PTH123
+                total = crc32(file.read(), total)
+    return total
+
+
+def dying(work: Callable[[], object], moment: int) -> Callable[[int], None]:
+    """The same work, with death at some moment of it."""
+    clock = itertools.count()
+    return lambda _: watched(work, lambda _: die() if next(clock) == moment else None)
 
 
 STEPS = {
@@ -124,33 +163,34 @@ STEPS = {
     "ledger.py",
     "loading.py",
     "mapping.py",
-    "segment_file.py",
     "upkeep.py",
 }
 """Where files are made, replaced and removed, and counts are moved from one place to another."""
 
 SMALL = Options(segment_bytes=16384, max_bytes=1 << 20)
-EVENTS = 500
+EVENTS = 400
 
 
 def _settle(journal: Journal) -> None:
     """Settle nearly everything, in an order that leaves holes, then the rest."""
-    entries = everything(journal, 50)
-    stuck = [entry for entry in entries if entry.key_hash == 3 and entry.sequence > 150]
+    entries: list[Entry] = []
+    quickly(lambda: entries.extend(everything(journal, 50)))
+    stuck = [entry for entry in entries if entry.key_hash == 3 and entry.sequence > 100]
     held = set(map(id, stuck))
-    deliver(journal, [entry for entry in entries[:300] if id(entry) not in held])
-    journal.settle([entry for entry in entries[300:] if id(entry) not in held], "dead")
+    deliver(journal, [entry for entry in entries[:200] if id(entry) not in held])
+    journal.settle([entry for entry in entries[200:] if id(entry) not in held], "dead")
     journal.note("filtered")
     journal.prepare()
     journal.compact()
-    journal.compact()
     deliver(journal, stuck)
-    journal.prepare()
 
 
 def _live(root: Path) -> None:
     journal = opened(root, SMALL)
-    fill(journal, range(EVENTS), [context(number) for number in range(8)])
+    bindings = [context(number) for number in range(8)]
+    quickly(lambda: fill(journal, range(EVENTS - 3), bindings))
+    journal.tail.close()
+    fill(journal, range(EVENTS - 3, EVENTS), bindings)
     _settle(journal)
     journal.close()
 
@@ -161,35 +201,26 @@ def _adopt(root: Path) -> None:
         journal.close()
 
 
-def _step(at: int) -> int:
-    """Every line at first, then ever fewer: what comes later is mostly the same again."""
-    return at + 1 + at // 25
-
-
 def test_wherever_a_life_ends_the_next_one_ends_it_right(tmp_path: Path) -> None:
-    at, alive = 1, False
-    while not alive:
-        root = tmp_path / str(at)
-        status, lines = in_child(dying(lambda root=root: _live(root), at, STEPS))
-        assert lines == []
-        alive = status == 0
+    for moment in moments(partial(_live, tmp_path / "whole"), tmp_path / "whole"):
+        root = tmp_path / str(moment)
+        status, lines = in_child(dying(partial(_live, root), moment))
+        assert (status in {0, KILLED}, lines) == (True, [])
         before = totals(root).counts
 
-        heirs = adopt(root, QUEUE, SMALL)
-        for heir in heirs:
+        for heir in adopt(root, QUEUE, SMALL):
             assert heir.counts.accepted == before.accepted
             deliver(heir, everything(heir, 50))
             heir.close()
 
         counts = totals(root).counts
-        assert (at, counts.accepted) == (at, before.accepted)
+        assert (moment, counts.accepted) == (moment, before.accepted)
         assert_law(counts, pending=0, corrupt=0, recovered=before.pending)
         assert counts.delivered + counts.dead_lettered == counts.accepted
         assert adopt(root, QUEUE) == []
         assert {path.name for path in root.glob("*")} <= {"ledger.jsonl", "ledger.lock", "ledger.tmp"}
-        at = _step(at)
-    assert counts.accepted == EVENTS
-    assert counts.filtered == 1
+    assert status == 0
+    assert_law(counts, accepted=EVENTS, filtered=1)
 
 
 def test_wherever_an_adoption_ends_nothing_is_lost_or_counted_twice(tmp_path: Path) -> None:
@@ -198,24 +229,24 @@ def test_wherever_an_adoption_ends_nothing_is_lost_or_counted_twice(tmp_path: Pa
     def leave(report: int) -> None:
         journal = opened(left, SMALL)
         fill(journal, range(EVENTS), [context(number) for number in range(8)])
-        journal.settle(everything(journal, 50)[:200], "delivered")
+        journal.settle(everything(journal, 50)[:150], "delivered")
         die()
 
     assert in_child(leave)[0] == KILLED
-    assert_law(totals(left).counts, accepted=EVENTS, delivered=200)
-    at, alive = 1, False
-    while not alive:
-        root = tmp_path / str(at)
-        shutil.copytree(left, root)
-        status, lines = in_child(dying(lambda root=root: _adopt(root), at, STEPS))
-        assert lines == []
-        alive = status == 0
+    assert_law(totals(left).counts, accepted=EVENTS, delivered=150)
+    whole = shutil.copytree(left, tmp_path / "whole")
+    for moment in moments(partial(_adopt, whole), whole):
+        root = shutil.copytree(left, tmp_path / str(moment))
+        status, lines = in_child(dying(partial(_adopt, root), moment))
+        assert (status in {0, KILLED}, lines) == (True, [])
         assert_law(totals(root).counts, accepted=EVENTS, corrupt=0)
+
         for heir in adopt(root, QUEUE, SMALL):
             deliver(heir, everything(heir, 50))
             heir.close()
+
         assert_law(totals(root).counts, accepted=EVENTS, pending=0, corrupt=0)
-        at = _step(at)
+    assert status == 0
 
 
 def test_an_append_that_death_cuts_short_was_not_accepted(tmp_path: Path) -> None:

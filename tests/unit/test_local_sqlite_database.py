@@ -154,6 +154,13 @@ async def test_what_is_to_follow_follows_the_commit_only(database: Database, pat
     await database.write(insert("a"), then=look)
     with pytest.raises(PermanentError):
         await database.write(insert("a"), then=look)
+    async with BusyWriter(database) as busy:
+        failing = asyncio.ensure_future(database.write(insert("a"), then=look))
+        other = asyncio.ensure_future(database.write(insert("b")))
+        await busy.waiting(2)
+    await other
+    with pytest.raises(PermanentError):
+        await failing
     assert seen == [["a"]]
 
 

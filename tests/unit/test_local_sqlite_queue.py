@@ -85,6 +85,20 @@ async def test_a_lane_that_was_served_goes_to_the_back_of_the_line(queue: SQLite
     assert order == ["a0", "b0", "c0", "a1", "b1", "c1"]
 
 
+async def test_a_lane_waits_for_all_its_leases(queue: SQLiteQueue, clock: ManualClock) -> None:
+    await queue.publish([message("a"), message("b"), message("c")])
+    first, second, third = await queue.receive(10, wait=0, lease=30)
+    await queue.nack([first])
+    await queue.extend([third], 60)
+    clock.advance(30)
+    assert await queue.receive(10, wait=0, lease=30) == (), "the third is under lease still"
+    await queue.ack([third])
+    deliveries = await queue.receive(10, wait=0, lease=30)
+    assert [delivery.message.id for delivery in deliveries] == ["a", "b"]
+    await queue.ack([second])
+    assert (await queue.depth()).in_flight == 2, "settled too late: it is delivered anew"
+
+
 async def test_a_receipt_from_elsewhere_is_refused(queue: SQLiteQueue, clock: ManualClock) -> None:
     foreign = Delivery(message("a"), 1, "receipt-handle", clock.now())
     with pytest.raises(PermanentError, match="not a receipt of this queue"):

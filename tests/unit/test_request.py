@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,16 +11,23 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from fireforget._context import Attributes
 from fireforget._event import uuid7_text, uuid7_time
-from fireforget._request import RequestContext, _DailySalt, attributes_of, new_correlation_id, route_template
+from fireforget._request import RequestContext, RequestSource, new_correlation_id, route_template
+from fireforget._salt import DailySalt
 from fireforget._settings import HttpSettings
 from tests.asgi import http_scope
 
 SESSIONS = HttpSettings(session_header="X-Session", session_cookie="sid", session_from_client=True)
+SOURCES: dict[HttpSettings, RequestSource] = {}
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def attributes(*headers: tuple[bytes, bytes], settings: HttpSettings | None = None, **more: Any) -> Attributes:
-    return attributes_of(http_scope(headers=headers, **more), settings or HttpSettings())
+    source = SOURCES.setdefault(settings or HttpSettings(), RequestSource(settings or HttpSettings(), ignore))
+    return source.attributes(http_scope(headers=headers, **more))
+
+
+def ignore(error: BaseException) -> None:
+    """No work is handed over here."""
 
 
 def made_ago(seconds: float) -> str:
@@ -121,18 +129,16 @@ def test_where_switched_on_address_and_agent_make_the_session() -> None:
     assert attributes(agent).sessionid is None
 
 
-def test_the_salt_lives_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    salt, day = _DailySalt(), 86_400.0
-    sessions = []
-    for moment in (10 * day, 10.99 * day, 11 * day):
-        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
-        sessions.append(salt.session("203.0.113.7", "Firefox"))
+def test_the_salt_lives_for_a_day() -> None:
+    salt, start = DailySalt(), datetime(2026, 11, 22, tzinfo=UTC)
+    digests = [salt.digest(b"203.0.113.7", start + timedelta(hours=hours)) for hours in (0, 23.9, 24)]
 
-    assert sessions[0] == sessions[1] != sessions[2]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_two_processes_have_salts_of_their_own() -> None:
-    assert _DailySalt().session("a", "b") != _DailySalt().session("a", "b")
+    today = datetime(2026, 11, 22, tzinfo=UTC)
+    assert DailySalt().digest(b"a", today) != DailySalt().digest(b"a", today)
 
 
 @pytest.mark.parametrize("value", [b"a\x00b", b"tab\there", b"bell\x07"])
@@ -190,7 +196,7 @@ def test_without_opentelemetry_there_is_no_trace_to_look_for(monkeypatch: pytest
 
 def test_the_headers_are_read_when_an_event_first_needs_them() -> None:
     scope = http_scope(headers=[(b"x-request-id", b"a")])
-    context = RequestContext(scope, HttpSettings(), lambda _: None)
+    context = RequestContext(scope, RequestSource(HttpSettings(), ignore), None)
     scope["headers"] = [(b"x-request-id", b"b")]
 
     first = context.attributes

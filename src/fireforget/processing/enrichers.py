@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
+from fireforget._salt import DailySalt
 from fireforget.errors import SettingsError
 from fireforget.processing.addresses import AGENT_FIELDS, FieldNames, find_address, find_text
-from fireforget.processing.salt import DailySalt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from fireforget._salt import DailySalt
 from fireforget.errors import SchemaError
 from fireforget.processing.addresses import ADDRESS_FIELDS, Address, FieldNames, addresses, replace_addresses
 from fireforget.processing.enrichers import DirectEnricher
-from fireforget.processing.salt import DailySalt
 
 if TYPE_CHECKING:
     from datetime import datetime
