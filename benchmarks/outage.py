@@ -23,7 +23,7 @@ SECONDS: Final = 3600
 EVENTS_A_SECOND: Final = 200
 EVENTS_A_REQUEST: Final = 2
 EVENTS: Final = SECONDS * EVENTS_A_SECOND
-SAMPLE_SECONDS: Final = 300
+SAMPLED: Final = (0, 60, *range(300, SECONDS + 1, 300))
 JOURNAL_BYTES: Final = 2048 * MEBIBYTE
 TURNS: Final = 10
 """Turns of the background thread's loop after each simulated second."""
@@ -69,8 +69,8 @@ def run() -> Section:
     if (queue.events, counts.delivered, counts.accepted) != (EVENTS, EVENTS, EVENTS):
         message = f"{EVENTS} events were emitted and {queue.events} have arrived; the journal says {counts}"
         raise RuntimeError(message)
-    end, early = samples[-1], samples[0]
-    highest = max(sample.memory for sample in samples)
+    early, *later = samples[1:]
+    end, highest = later[-1], max(sample.memory for sample in later)
     bare = EVENTS * len(msgspec.json.encode(EVENT))
     arrived = [
         [f"the journal, with {EVENTS:,} events pending", size(end.journal), ""],
@@ -86,7 +86,7 @@ def run() -> Section:
         ],
         goals=[
             Goal("journal of an hour's outage ÷ its events, encoded", "≤", 1.2, end.journal / queue.bytes),
-            Goal("anonymous memory, highest in the outage ÷ after 5 minutes", "≤", 1.05, highest / early.memory),
+            Goal("anonymous memory, highest later in the outage ÷ after 1 minute", "≤", 1.05, highest / early.memory),
         ],
     )
 
@@ -101,7 +101,7 @@ def _rows(samples: list[Sample]) -> list[list[str]]:
 def _outage(ff: FireForget, clock: ManualClock) -> list[Sample]:
     """Emit for an hour."""
     mapping = msgspec.structs.asdict(EVENT)
-    samples = []
+    samples = [_sample(ff, 0)]
     for second in range(1, SECONDS + 1):
         for _ in range(EVENTS_A_SECOND // EVENTS_A_REQUEST):
             with ff.context():
@@ -109,11 +109,14 @@ def _outage(ff: FireForget, clock: ManualClock) -> list[Sample]:
                     ff.emit("query", mapping)
         clock.advance(1.0)
         _let_run()
-        if second % SAMPLE_SECONDS == 0:
-            samples.append(
-                Sample(second, second * EVENTS_A_SECOND, _allocated(ff.settings.journal_directory), _anonymous())
-            )
+        if second in SAMPLED:
+            samples.append(_sample(ff, second))
     return samples
+
+
+def _sample(ff: FireForget, second: int) -> Sample:
+    directory = ff.settings.journal_directory
+    return Sample(second, second * EVENTS_A_SECOND, _allocated(directory), _anonymous())
 
 
 def _catch_up(queue: NullQueue, clock: ManualClock) -> None:

@@ -23,6 +23,9 @@ from tests.waiting import PATIENCE, wait_for
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+_ROOT: Final = Path(__file__).parents[1]
+"""So that programs, too, can import what the tests share."""
+
 _ADDRESS: Final = re.compile(r"Uvicorn running on (http://[0-9.:]+)")
 
 
@@ -121,7 +124,7 @@ class Site:
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FIREFORGET_")}
-        return clean | {"PYTHONUNBUFFERED": "1"} | self.variables
+        return clean | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)} | self.variables
 
 
 class Server:

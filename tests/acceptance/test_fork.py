@@ -1,0 +1,182 @@
+"""Across `fork`: each process has a journal of its own, and no child sends what its parent has to send."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.programs import Site, check_once
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path, drain_seconds=30, journal_adopt_seconds=0.1)
+
+
+def test_a_child_never_sends_what_its_parent_has_to_send(site: Site) -> None:
+    printed = site.run("""
+        import os
+        from fireforget import FireForget, Settings
+        from fireforget._settings import DispatchSettings
+        ff = FireForget(Settings(dispatch=DispatchSettings(linger_seconds=3600)))
+        for n in range(10):
+            print("parent", ff.emit("parent", {"n": n}), flush=True)
+        child = os.fork()
+        if child == 0:
+            print("before", ff.stats().accepted, flush=True)
+            for n in range(5):
+                print("child", ff.emit("child", {"n": n}), flush=True)
+            print("sent", ff.drain_blocking(), ff.stats().delivered, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("counted", ff.stats().accepted, ff.stats().delivered, flush=True)
+        print("more", ff.emit("parent", {"n": 10}), flush=True)
+    """)
+    lines = [line.split() for line in printed.splitlines()]
+    told = dict((line[0], line[1:]) for line in lines)
+
+    assert told["before"] == ["0"]
+    assert told["sent"] == ["0", "5"]
+    assert told["counted"] == ["10", "0"]
+    events = site.stored()
+    check_once(events, [line[1] for line in lines if line[0] in {"parent", "child", "more"}])
+    assert Counter(event.type for event in events) == {"parent": 11, "child": 5}
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_what_a_child_could_not_deliver_is_adopted(site: Site, end: str) -> None:
+    printed = site.run(f"""
+        import os, signal
+        from fireforget import FireForget
+        from tests.waiting import wait_for
+        ff = FireForget()
+        print(ff.emit("parent", {{}}), flush=True)
+        child = os.fork()
+        if child == 0:
+            print(*(ff.emit("child", {{"n": n}}) for n in range(10)), flush=True)
+            {end}
+        os.waitpid(child, 0)
+        directory = ff.settings.journal_directory
+        wait_for(lambda: sum(path.is_dir() for path in directory.iterdir()) == 1)
+    """)
+
+    check_once(site.stored(), printed.split())
+    assert len(site.stored()) == 11
+
+
+def test_a_child_that_ends_as_programs_end_is_drained(site: Site) -> None:
+    printed = site.run("""
+        import multiprocessing
+        from fireforget import FireForget
+        ff = FireForget()
+
+        def work(number):
+            print(ff.emit("child", {"number": number}), flush=True)
+
+        print(ff.emit("parent", {}), flush=True)
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=work, args=(number,)) for number in range(3)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    """)
+
+    check_once(site.stored(), printed.split())
+    assert len(site.stored()) == 4
+    assert site.journals() == []
+
+
+def test_a_preloading_server_may_emit_before_it_forks_its_workers(site: Site) -> None:
+    printed = site.run("""
+        import os, signal, sys
+        from fireforget import FireForget
+        ff = FireForget()
+        print(ff.emit("preloaded", {}), flush=True)
+        children = []
+        for number in range(3):
+            child = os.fork()
+            if child == 0:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+                print(*(ff.emit("served", {"n": n}) for n in range(20)), flush=True)
+                signal.pause()
+            children.append(child)
+        from tests.waiting import wait_for
+        wait_for(lambda: sum(path.is_dir() for path in ff.settings.journal_directory.iterdir()) == 4)
+        ff.emit("last", {})
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+        for child in children:
+            os.waitpid(child, 0)
+    """)
+
+    check_once(site.stored(), printed.split())
+    assert Counter(event.type for event in site.stored()) == {"preloaded": 1, "served": 60, "last": 1}
+
+
+def test_a_fork_in_the_middle_of_everything_harms_neither_side(site: Site) -> None:
+    printed = site.run("""
+        import asyncio, os, threading
+        from fireforget import FireForget, current_context
+        ff = FireForget()
+        ids, stop = [], threading.Event()
+
+        def emit_all_the_time():
+            while not stop.is_set():
+                ids.append(str(ff.emit("parent", {"n": len(ids)})))
+                stop.wait(0.0001)
+
+        async def endless():
+            await asyncio.Event().wait()
+
+        current_context().wait_until(endless())
+        thread = threading.Thread(target=emit_all_the_time)
+        thread.start()
+        children = []
+        for number in range(5):
+            child = os.fork()
+            if child == 0:
+                event_id = str(ff.emit("child", {"number": number}))
+                pending = ff.drain_blocking(30)
+                os.write(1, f"{event_id} {pending}\\n".encode())
+                os._exit(0)
+            children.append(child)
+        for child in children:
+            os.waitpid(child, 0)
+        stop.set()
+        thread.join()
+        ff.drain_blocking(1)
+        print(*ids, flush=True)
+        os._exit(0)
+    """)
+    *children, parent = printed.splitlines()
+
+    assert [line.split()[1] for line in children] == ["0"] * 5
+    check_once(site.stored(), [line.split()[0] for line in children])
+
+
+def test_a_child_does_not_wait_for_the_work_of_its_parent(site: Site) -> None:
+    printed = site.run("""
+        import asyncio, os, time
+        from fireforget import FireForget, current_context
+        ff = FireForget()
+        go = asyncio.Event()
+
+        async def work():
+            await go.wait()
+
+        current_context().wait_until(work())
+        ff.emit("parent", {})
+        child = os.fork()
+        if child == 0:
+            ff.emit("child", {})
+            began = time.monotonic()
+            ff.drain_blocking(20)
+            print(time.monotonic() - began < 10, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.kill(os.getpid(), 9)
+    """, code=-signal.SIGKILL)
+
+    assert printed == "True\n"
