@@ -56,7 +56,8 @@ class RememberingHost:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.errors: list[BaseException] = []
 
-    def emit(self, event_type: str, data: object, /) -> None:
+    def emit(self, event_type: object, data: object = None) -> None:
+        assert isinstance(event_type, str)
         assert isinstance(data, dict)
         self.events.append((event_type, data))
 

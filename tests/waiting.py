@@ -34,5 +34,5 @@ async def eventually(condition: Callable[[], object], seconds: float = PATIENCE)
         TimeoutError: It did not in time.
     """
     with anyio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for belongs to another thread or process
             await anyio.sleep(_STEP)

@@ -34,7 +34,7 @@ def test_a_child_never_sends_what_its_parent_has_to_send(site: Site) -> None:
         print("more", ff.emit("parent", {"n": 10}), flush=True)
     """)
     lines = [line.split() for line in printed.splitlines()]
-    told = dict((line[0], line[1:]) for line in lines)
+    told = {line[0]: line[1:] for line in lines}
 
     assert told["before"] == ["0"]
     assert told["sent"] == ["0", "5"]
@@ -150,14 +150,15 @@ def test_a_fork_in_the_middle_of_everything_harms_neither_side(site: Site) -> No
         print(*ids, flush=True)
         os._exit(0)
     """)
-    *children, parent = printed.splitlines()
+    *children, _parent = printed.splitlines()
 
     assert [line.split()[1] for line in children] == ["0"] * 5
     check_once(site.stored(), [line.split()[0] for line in children])
 
 
 def test_a_child_does_not_wait_for_the_work_of_its_parent(site: Site) -> None:
-    printed = site.run("""
+    printed = site.run(
+        """
         import asyncio, os, time
         from fireforget import FireForget, current_context
         ff = FireForget()
@@ -177,6 +178,8 @@ def test_a_child_does_not_wait_for_the_work_of_its_parent(site: Site) -> None:
             os._exit(0)
         os.waitpid(child, 0)
         os.kill(os.getpid(), 9)
-    """, code=-signal.SIGKILL)
+    """,
+        code=-signal.SIGKILL,
+    )
 
     assert printed == "True\n"

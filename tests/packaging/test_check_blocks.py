@@ -63,9 +63,7 @@ def test_a_block_that_works_passes(root: Path, page: str, capsys: pytest.Capture
         (block("console", "$ cargo build\nbuilt"), "is not run here"),
     ],
 )
-def test_a_block_that_does_not_work_fails(
-    root: Path, page: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_block_that_does_not_work_fails(root: Path, page: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(root, page) == 1
     assert said in capsys.readouterr().out
 

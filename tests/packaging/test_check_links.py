@@ -46,9 +46,7 @@ def root(tmp_path: Path) -> Path:
         "`[a](nothing.md)`",
     ],
 )
-def test_a_link_that_leads_somewhere_passes(
-    root: Path, link: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_link_that_leads_somewhere_passes(root: Path, link: str, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "page.md").write_text(link)
 
     assert check_links.main(root) == 0
@@ -69,9 +67,7 @@ def test_a_link_that_leads_somewhere_passes(
         ("<img src='nothing.png'>", "nothing.png leads to nothing"),
     ],
 )
-def test_a_broken_link_is_reported(
-    root: Path, link: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_broken_link_is_reported(root: Path, link: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "page.md").write_text(link)
 
     assert check_links.main(root) == 1

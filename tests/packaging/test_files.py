@@ -50,9 +50,7 @@ def test_no_file_names_a_package_registry_or_a_folder_of_one_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "place", [f"see {HOSTS[0]}/p", f"files.{HOSTS[1]}", f'"{FOLDERS[0]}x"', f"cd {FOLDERS[1]}"]
-)
+@pytest.mark.parametrize("place", [f"see {HOSTS[0]}/p", f"files.{HOSTS[1]}", f'"{FOLDERS[0]}x"', f"cd {FOLDERS[1]}"])
 def test_such_a_place_would_be_found(place: str) -> None:
     assert FORBIDDEN.search(place)
 

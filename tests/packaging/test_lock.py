@@ -8,12 +8,7 @@ from packaging.requirements import Requirement
 
 from tools import repository
 
-LOCK = (
-    (repository.ROOT / "requirements" / "dev.txt")
-    .read_text(encoding="utf-8")
-    .replace("\\\n", " ")
-    .splitlines()
-)
+LOCK = (repository.ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
 
 
 def declared() -> Iterator[str]:
@@ -36,10 +31,7 @@ def test_what_is_declared_is_locked(declaration: str) -> None:
     pinned = [Requirement(line.partition(" --hash")[0]) for line in LOCK]
 
     versions = [
-        specifier.version
-        for package in pinned
-        if package.name == wanted.name
-        for specifier in package.specifier
+        specifier.version for package in pinned if package.name == wanted.name for specifier in package.specifier
     ]
 
     assert versions

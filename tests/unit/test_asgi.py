@@ -121,7 +121,7 @@ async def test_what_the_application_raises_comes_out_unchanged(host: Remembering
         raise error
 
     with pytest.raises(LookupError) as caught:
-        await call(host.wrap(app, events=events), http_scope() | {"type": kind})
+        await call(host.wrap(app, events=events), {**http_scope(), "type": kind})
 
     assert caught.value is error
 
@@ -220,7 +220,11 @@ async def test_a_request_has_a_context_of_its_own_and_code_after_it_the_process_
 
 
 async def test_a_websocket_has_a_context_and_no_event(host: RememberingHost, shop: Starlette) -> None:
-    scope = http_scope("/echo", headers=[(b"x-session", b"s-1")]) | {"type": "websocket", "subprotocols": []}
+    scope = {
+        **http_scope("/echo", headers=[(b"x-session", b"s-1")]),
+        "type": "websocket",
+        "subprotocols": [],
+    }
     del scope["method"]
     incoming: Message = {"type": "websocket.connect"}
 

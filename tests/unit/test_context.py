@@ -424,7 +424,7 @@ def test_where_the_loop_of_the_request_has_ended_it_does_too(host: RememberingHo
         done.append(running_in())
 
     for run in (asyncio.run, lambda main: trio.run(lambda: main)):
-        run(call(host.wrap(request(handler)), http_scope()))  # type: ignore[operator]
+        run(call(host.wrap(request(handler)), http_scope()))
         contexts.pop().wait_until(work())
     wait_for(lambda: len(done) == 2)
 

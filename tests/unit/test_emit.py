@@ -657,12 +657,10 @@ def test_a_finalizer_may_emit_in_the_middle_of_another_emit(pen: Pen) -> None:
         def __del__(self) -> None:
             finalized.append(str(pen.emit("closed", {})))
 
-    ids = []
     threshold = gc.get_threshold()
     gc.set_threshold(5, 2, 2)
     try:
-        for n in range(300):
-            ids.append(str(pen.emit("query", {"n": n, "v": [Resource()]})))
+        ids = [str(pen.emit("query", {"n": n, "v": [Resource()]})) for n in range(300)]
     finally:
         gc.set_threshold(*threshold)
     gc.collect()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -78,13 +79,19 @@ def test_calls_made_before_its_loop_is_up_are_made_up_for_in_order(engine: Engin
     assert called == list(range(6))
 
 
+def holds(called: list[int], number: int) -> bool:
+    return len(called) == number
+
+
 def test_calls_from_many_threads_while_it_starts_are_all_made() -> None:
     for _ in range(20):
         engine, called = Engine("engine-under-test"), list[int]()
         begin = threading.Barrier(5)
 
-        def work(number: int, engine: Engine = engine, called: list[int] = called) -> None:
-            begin.wait()
+        def work(
+            number: int, start: threading.Barrier = begin, engine: Engine = engine, called: list[int] = called
+        ) -> None:
+            start.wait()
             for _ in range(20):
                 engine.call(called.append, number)
 
@@ -95,7 +102,7 @@ def test_calls_from_many_threads_while_it_starts_are_all_made() -> None:
         engine.start()
         for thread in threads:
             thread.join()
-        wait_for(lambda called=called: len(called) == 80)
+        wait_for(partial(holds, called, 80))
         assert engine.stop(30.0)
 
 

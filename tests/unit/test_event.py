@@ -195,7 +195,7 @@ def test_the_time_of_an_id_can_be_read_back() -> None:
         "01987a2b3c4d7e5f890123456789abcd",
         "01987a2b-3c4d-7e5f-c901-23456789abcd",
         "01987a2b-3c4d-7e5f-8901-23456789abcg",
-        "01987a2b-3c4d-7e5f-8901-2345678９abcd",
+        "01987a2b-3c4d-7e5f-8901-2345678\N{FULLWIDTH DIGIT NINE}abcd",
         "ffffffff-ffff-7fff-bfff-ffffffffffff",
     ],
 )

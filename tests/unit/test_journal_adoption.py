@@ -144,7 +144,7 @@ def test_what_was_never_born_or_half_removed_is_swept_up(tmp_path: Path) -> None
 
 
 def test_who_makes_a_journal_tries_again_when_it_is_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opening, swept = os.open, []
+    opening, swept = os.open, list[Path]()
 
     def sweep_then_open(path: Path, flags: int, mode: int = 0o777) -> int:
         if Path(path).parent.name.startswith(".new-") and not swept and not flags & os.O_EXCL:

@@ -44,9 +44,12 @@ def test_notes_count_what_was_not_accepted(tmp_path: Path) -> None:
 
 def test_notes_from_many_threads_are_all_counted(tmp_path: Path) -> None:
     counters = Counters(None)
-    threads = [
-        threading.Thread(target=lambda: [counters.note("refused", "x", 1) for _ in range(3000)]) for _ in range(4)
-    ]
+
+    def note() -> None:
+        for _ in range(3000):
+            counters.note("refused", "x", 1)
+
+    threads = [threading.Thread(target=note) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -17,7 +17,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def record(file: int) -> None:
-        names.append(Path(os.readlink(f"/proc/self/fd/{file}")).name)
+        names.append(Path(f"/proc/self/fd/{file}").readlink().name)
 
     monkeypatch.setattr(os, "fdatasync", record)
     monkeypatch.setattr(os, "fsync", record)

@@ -24,7 +24,6 @@ from tests.journals import (
     deliver,
     emit,
     everything,
-    fill,
     in_child,
     numbers,
     opened,
@@ -229,8 +228,8 @@ def test_threads_append_side_by_side_while_the_engine_reads(tmp_path: Path, dura
     for number, fragment, kind in found:
         assert fragment == context(number // 1_000_000).fragment
         assert kind == b'"type":"t%d"' % (number // 1_000_000)
-    for thread in range(1, 5):
-        own = [number for number, _, _ in found if number // 1_000_000 == thread]
+    for name in range(1, 5):
+        own = [number for number, _, _ in found if number // 1_000_000 == name]
         assert own == sorted(own)
 
 
@@ -239,7 +238,7 @@ def test_a_fork_in_the_middle_of_an_append_leaves_both_sides_whole(tmp_path: Pat
         root = tmp_path / str(at)
         journal = opened(root)
         _nearly_full(journal)
-        statuses = []
+        statuses: list[int] = []
 
         def fork(journal: Journal = journal, root: Path = root, statuses: list[int] = statuses) -> None:
             def child(report: int) -> None:

@@ -1,5 +1,6 @@
 """Lanes: the window through which a journal is seen, and the packs cut from it."""
 
+import itertools
 import json
 from collections import Counter
 from zlib import crc32
@@ -86,7 +87,7 @@ def test_events_outside_of_requests_share_a_lane_in_runs_so_that_they_pack_well(
     taken = [take(lanes, lane) for lane in lanes]
 
     assert sorted(n for each in taken for n in each) == list(range(640))
-    runs = sum(1 for each in taken for earlier, later in zip(each, each[1:], strict=False) if later != earlier + 1)
+    runs = sum(1 for each in taken for earlier, later in itertools.pairwise(each) if later != earlier + 1)
     assert runs < 12
 
 
@@ -174,8 +175,8 @@ def test_many_full_lanes_lose_and_double_nothing(pen: Pen) -> None:
         taken += found
 
     assert sorted(taken) == list(range(3100))
-    for lane in range(LANES):
-        mine = [n for n in taken if number_of(f"s{n}") == lane]
+    for number in range(LANES):
+        mine = [n for n in taken if number_of(f"s{n}") == number]
         assert mine == sorted(mine)
     assert pen.counts.pending == 0
 

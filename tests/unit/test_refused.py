@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -106,17 +107,17 @@ def test_a_full_disk_leaves_no_torn_line(file: RefusedFile, monkeypatch: pytest.
     class Full:
         """A file on a disk with room for 20 bytes."""
 
-        def __init__(self, path: Path, mode: str, **options: int) -> None:
-            self._file = open_(path, mode, **options)
+        def __init__(self, path: Path, mode: str, buffering: int = -1) -> None:
+            self._file = open_(path, mode, buffering)
 
-        def __enter__(self) -> "Full":
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:
             self._file.close()
 
         def write(self, data: bytes) -> int:
-            return self._file.write(data[:20])
+            return int(self._file.write(data[:20]))
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._file, name)
