@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import Clock, SystemClock
 from fireforget._context import Attributes, ExecutionContext, current, process_context
-from fireforget._emit import Emitter
+from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
 from fireforget._journal import Counts, Journal, Options
@@ -38,6 +38,9 @@ _logger: Final = logging.getLogger("fireforget")
 
 _GRACE_SECONDS: Final = 1.0
 """How much longer than the drain itself its caller waits for the answer from the background thread."""
+
+_EXIT_SECONDS: Final = 10.0
+"""How long the exit of a program without events waits for work handed to `wait_until`."""
 
 
 class FireForget(Emitter):
@@ -228,7 +231,11 @@ class FireForget(Emitter):
             journal, self._journal = self._journal, None
             _open.discard(self)
         if runtime is not None:
-            shared_engine.submit(runtime.aclose()).result()
+            allowed = self.settings.processing.stop_seconds + _GRACE_SECONDS
+            try:
+                shared_engine.submit(runtime.aclose()).result(allowed)
+            except (TimeoutError, RuntimeError) as error:
+                _logger.warning("cannot close in good order: %s", error or "the background thread gave no answer")
         if journal is not None:
             journal.close()
 
@@ -267,8 +274,12 @@ class FireForget(Emitter):
     def _start_runtime(self) -> None:
         with self._lock:
             if not self._started:
+                try:
+                    shared_engine.start()
+                except RuntimeError as error:
+                    _logger.debug("cannot start the background thread any more (%s): events wait in the journal", error)
+                    return
                 self._started = True
-                shared_engine.start()
                 shared_engine.call(self._begin)
 
     def _begin(self) -> None:
@@ -318,6 +329,7 @@ class FireForget(Emitter):
         if self._journal is not None:
             self._journal.after_fork_in_child()
         self._journal = self._runtime = self._beginning = None
+        self._waker = NoWaker()
         self._started = False
         self._lock = threading.RLock()
 
@@ -340,11 +352,18 @@ def _finish_work(seconds: float) -> None:
 
 
 def _close_all() -> None:
-    for fireforget in list(_open):
-        fireforget.close()
+    _finish_work(max((fireforget.settings.drain_seconds for fireforget in _open), default=_EXIT_SECONDS))
+    for fireforget in list(_open):  # not before: that work may have been the first to emit
+        try:
+            fireforget.close()
+        except Exception:
+            _logger.exception("cannot close: what is pending stays in the journal")
 
 
 def _forget_parents() -> None:
+    work = sys.modules.get("fireforget._work")
+    if work is not None:
+        work.Job.unfinished.clear()
     for fireforget in list(_open):
         fireforget.forget_parent()
     _open.clear()

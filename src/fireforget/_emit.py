@@ -62,7 +62,7 @@ class _Known(msgspec.Struct, frozen=True):
     threshold: int
 
 
-class _NoWaker:
+class NoWaker:
     """Stands in until the dispatcher runs."""
 
     asleep: Final = False
@@ -99,7 +99,7 @@ class Emitter:
         self._known: dict[str, _Known] = {}
         self._before_emit: list[BeforeEmit] = []
         self._journal: Any = None  # a Journal once it is open; until then the slow path opens it
-        self._waker: Any = _NoWaker()
+        self._waker: Any = NoWaker()
         self._said: set[str] = set()
         self._refused_early: dict[str, int] = {}
 

@@ -29,6 +29,9 @@ BREATH_SECONDS = 50e-6
 """A thread that polls with timeout 0 gives the GIL up and takes it again at once; the application's thread then waits
 a whole switch interval for each of its turns. Sleeping this long before such a poll lets it in."""
 
+_REST_SECONDS: Final = 1.0
+"""How long a fork waits for the thread to come to rest."""
+
 
 class Engine:
     """One daemon thread that runs one asyncio event loop. Its methods may be called from any thread.
@@ -42,11 +45,13 @@ class Engine:
         self._name = name
         self._breathe = breathe
         self._at_exit: list[Callable[[], None]] = []
+        self._registered = False
         self.renew()
 
     def renew(self) -> None:
         """Begin with nothing, as after a fork: threads do not survive it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._resting = threading.local()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -62,6 +67,7 @@ class Engine:
         if self.running:
             return
         with self._lock:
+            self._register_exit()  # not by the thread itself: the program may end before it gets there
             if self.running:
                 return
             self._ready.clear()
@@ -105,7 +111,10 @@ class Engine:
     def _catch_up(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand over the calls that came before the loop was there."""
         while self._early:
-            function, arguments = self._early.popleft()
+            try:
+                function, arguments = self._early.popleft()
+            except IndexError:
+                return  # another thread is at it, too
             loop.call_soon_threadsafe(function, *arguments)
 
     def stop(self, timeout: float) -> bool:
@@ -122,10 +131,33 @@ class Engine:
         thread.join(timeout)
         return not thread.is_alive()
 
-    def _run(self) -> None:
-        import asyncio
+    def rest(self) -> None:
+        """Before a fork: let the thread come to rest between two steps.
 
+        The child inherits whatever state the thread is in, for good: a lock that it holds, a module half loaded.
+        """
+        if not self.running or self._thread is threading.current_thread() or not self._ready.wait(_REST_SECONDS):
+            return
+        at_rest, go_on = threading.Event(), threading.Event()
+        self._resting.go_on = go_on
+
+        def wait() -> None:
+            at_rest.set()
+            go_on.wait()
+
+        self.call(wait)
+        at_rest.wait(_REST_SECONDS)
+
+    def go_on(self) -> None:
+        """After a fork, in the parent: let the thread go on."""
+        go_on: threading.Event | None = self._resting.__dict__.pop("go_on", None)
+        if go_on is not None:
+            go_on.set()
+
+    def _run(self) -> None:
         try:
+            import asyncio
+
             loop = asyncio.SelectorEventLoop(_breathing_selector() if self._breathe else None)
         except BaseException:
             self._ready.set()
@@ -133,7 +165,6 @@ class Engine:
         asyncio.set_event_loop(loop)
         self._loop = loop
         self._catch_up(loop)
-        self._register_exit()
         self._ready.set()
         try:
             loop.run_forever()
@@ -151,9 +182,12 @@ class Engine:
         `atexit` is too late: `concurrent.futures` has shut its executors down by then, and from Python 3.12 on no
         thread can be started. The hook that `concurrent.futures` itself uses calls the last one registered first.
         """
-        importlib.import_module("concurrent.futures.thread")  # its own callback must be registered before ours
+        if self._registered:
+            return
+        self._registered = True
         register = getattr(threading, "_register_atexit", atexit.register)
         try:
+            importlib.import_module("concurrent.futures.thread")  # its own callback must be registered before ours
             register(self._exit)
         except RuntimeError:
             _logger.debug("the interpreter is exiting already: what is pending stays in the journal")
@@ -198,4 +232,6 @@ shared_engine: Final = Engine()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=shared_engine.renew)
+    os.register_at_fork(
+        before=shared_engine.rest, after_in_parent=shared_engine.go_on, after_in_child=shared_engine.renew
+    )

@@ -20,7 +20,7 @@ wait_for(lambda: sum(path.is_dir() for path in directory.iterdir()) == 1)
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, drain_seconds=30)
+    return Site(tmp_path, drain_seconds=30, journal_adopt_seconds=0.1)
 
 
 def test_what_a_script_emits_is_delivered_at_its_end(site: Site) -> None:

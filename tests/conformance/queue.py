@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Delivery, Queue
 from fireforget.errors import ClosedError
@@ -77,7 +78,7 @@ class QueueConformance(LeaseConformance, OrderConformance):
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
             await queue.publish([message("a")])
         assert names(received) == ["a"]
 
@@ -155,5 +156,5 @@ class QueueConformance(LeaseConformance, OrderConformance):
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
             await queue.aclose()

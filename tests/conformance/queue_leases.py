@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Delivery, Queue
 from fireforget.errors import PermanentError
@@ -141,5 +142,5 @@ class LeaseConformance(OnQueuePlace):
     @staticmethod
     async def _cancel_after(scope: anyio.CancelScope, turns: int) -> None:
         for _ in range(turns):
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
         scope.cancel()

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Queue
 from tests.conformance.queue_place import LEASE, OnQueuePlace, QueuePlace, message, names, take
@@ -81,7 +82,7 @@ class OrderConformance(OnQueuePlace):
                 for delivery in deliveries:
                     settled[delivery.message.key].append(delivery.message.id)
                 await mine.ack(deliveries)
-                await anyio.lowlevel.checkpoint()
+                await checkpoint()
 
         async with anyio.create_task_group() as group:
             for number in range(6):

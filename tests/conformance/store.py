@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
-import anyio.lowlevel
 import pytest
+from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Query, Record, Store, uuid7_time
 from fireforget.errors import ClosedError
@@ -285,7 +285,7 @@ class StoreConformance:
             async with anyio.create_task_group() as group:
                 group.start_soon(store.put, records(*events))
                 for _ in range(turns):
-                    await anyio.lowlevel.checkpoint()
+                    await checkpoint()
                 group.cancel_scope.cancel()
             found = [each for each in await scan(store) if each in events]
             assert len(found) in {0, 20}

@@ -13,6 +13,7 @@ import pytest
 
 from fireforget._journal import Binding, Journal, Options
 from fireforget._journal import appender as appender_module
+from fireforget._journal import segment as segment_module
 from tests.journals import (
     NOTHING,
     PROCESS,
@@ -49,6 +50,7 @@ def interrupted(work: Callable[[], object], at: int, interruption: Callable[[], 
                 sys.settrace(trace)
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks for it when the tracing begins
     sys.settrace(trace)
     try:
         work()
@@ -178,8 +180,14 @@ def _break() -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("locked", [False, True], ids=["by the GIL", "by locks"])
 @pytest.mark.parametrize("durability", ["process", "none"])
-def test_threads_append_side_by_side_while_the_engine_reads(tmp_path: Path, durability: str) -> None:
+def test_threads_append_side_by_side_while_the_engine_reads(
+    tmp_path: Path, durability: str, locked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if locked:
+        monkeypatch.setattr(segment_module, "GIL", False)
+        monkeypatch.setattr(appender_module, "GIL", False)
     journal = opened(tmp_path, NOTHING if durability == "none" else TINY)
     shared = context(9)
     interval = sys.getswitchinterval()
