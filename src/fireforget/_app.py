@@ -235,7 +235,7 @@ class FireForget(Emitter):
             try:
                 shared_engine.submit(runtime.aclose()).result(allowed)
             except (TimeoutError, RuntimeError) as error:
-                _logger.warning("cannot close in good order: %s", error or "the background thread gave no answer")
+                _logger.warning("cannot close in good order: %s", str(error) or "no answer in time")
         if journal is not None:
             journal.close()
 

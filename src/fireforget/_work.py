@@ -58,7 +58,7 @@ class AsyncioHome:
 
     def start(self, work: Start) -> None:
         """Start the work as a task that is held until it ends."""
-        if _running_loop() is self._loop:
+        if current_loop() is self._loop:
             self._hold(work)
         else:
             self._loop.call_soon_threadsafe(self._hold, work, context=copy_context())
@@ -118,13 +118,15 @@ class EngineHome:
 
 def current_loop() -> object:
     """The asyncio loop or the trio token that runs in this thread; None where there is neither."""
-    loop = _running_loop()
-    if loop is None and "trio" in sys.modules:
-        import trio
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        if "trio" in sys.modules:
+            import trio
 
-        if trio.lowlevel.in_trio_run():
-            return trio.lowlevel.current_trio_token()
-    return loop
+            if trio.lowlevel.in_trio_run():
+                return trio.lowlevel.current_trio_token()
+        return None
 
 
 def home_of(loop: Any) -> Home | None:
@@ -137,13 +139,6 @@ def home_of(loop: Any) -> Home | None:
 def current_home() -> Home | None:
     """The loop that runs in this thread; None where there is none."""
     return home_of(current_loop())
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 class Job:
