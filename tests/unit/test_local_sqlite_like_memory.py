@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fireforget.abc import DeadLetters, Delivery, Message, Queue
@@ -91,6 +91,8 @@ async def compare(path: Path, operations: list[tuple[object, ...]]) -> None:
 
 
 @given(OPERATIONS)
+@example([("publish", "a", 0), ("publish", "a", 1), ("receive", 30), ("nack", {0}, 0), ("receive", 30)])
+@example([("publish", "a", 0), ("receive", 30), ("bury", {0}), ("publish", "a", 0), ("redrive",), ("receive", 30)])
 def test_the_two_queues_agree(operations: list[tuple[object, ...]]) -> None:
     with TemporaryDirectory() as directory:
         asyncio.run(compare(Path(directory, "fireforget.db"), operations))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fireforget.abc import Capabilities, Clock, Delivery, Depth, Message, Outcome
-from fireforget.local._limits import DEDUPLICATION_SECONDS, DELIVERED, check_lease, judge
+from fireforget.local._limits import CAPABILITIES, DELIVERED, check_lease, judge
 from fireforget.local._micros import span
 from fireforget.local.memory._adapter import MemoryAdapter
 from fireforget.local.memory._messages import messages_named
 
 if TYPE_CHECKING:
+    from fireforget.abc import Clock, Delivery, Depth, Message, Outcome
     from collections.abc import Sequence
 
 
@@ -22,16 +22,7 @@ class MemoryQueue(MemoryAdapter):
         clock: Where time comes from.
     """
 
-    capabilities = Capabilities(
-        max_message_bytes=1024 * 1024,
-        max_batch_messages=100,
-        max_batch_bytes=8 * 1024 * 1024,
-        pack_bytes=64 * 1024,
-        ordered=True,
-        deduplication_seconds=float(DEDUPLICATION_SECONDS),
-        delayed_nack=True,
-        max_lease_seconds=12 * 3600.0,
-    )
+    capabilities = CAPABILITIES
 
     def __init__(self, name: str = "", *, clock: Clock | None = None) -> None:
         self._name = name
@@ -46,7 +37,7 @@ class MemoryQueue(MemoryAdapter):
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish a batch. See `fireforget.abc.Queue`."""
         await self._begin()
-        outcomes = [judge(message, self.capabilities.max_message_bytes) for message in messages]
+        outcomes = [judge(message) for message in messages]
         accepted = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is DELIVERED]
         with self._messages.lock:
             self._messages.add(accepted, self._now())
@@ -55,7 +46,7 @@ class MemoryQueue(MemoryAdapter):
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take up to `limit` messages, the oldest first. See `fireforget.abc.Queue`."""
-        check_lease(lease, self.capabilities.max_lease_seconds)
+        check_lease(lease)
         with self._messages.bell.listen(self._clock, wait) as listener:
             while await listener.turn():
                 await self._begin()
@@ -82,7 +73,7 @@ class MemoryQueue(MemoryAdapter):
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         """Renew leases to `lease` seconds from now. See `fireforget.abc.Queue`."""
-        check_lease(lease, self.capabilities.max_lease_seconds)
+        check_lease(lease)
         await self._begin()
         with self._messages.lock:
             now = self._now()

@@ -84,8 +84,11 @@ class Database:
         self._closed = True
         self.bell.ring()
         if _is_last(self._file):
-            for stopped in [thread.stop() for thread in self._file.threads]:
-                await stopped
+            try:
+                await self._file.reader.stop()
+            finally:
+                stopped = self._file.writer.stop()  # the last to close: it empties the log into the file
+            await stopped
 
     async def _submit(self, thread: SqlThread, job: Job[T]) -> T:
         if self._closed:
@@ -118,16 +121,23 @@ def _is_last(file: _File) -> bool:
         return file.users == 0
 
 
+_held: Final[list[list[SqlThread]]] = []
+"""The threads that a fork holds. None where this module was loaded while the process was forking already."""
+
+
 def _before_fork() -> None:
     _lock.acquire()
-    for thread in _threads():
+    threads = _threads()
+    for thread in threads:
         thread.before_fork()
+    _held.append(threads)
 
 
 def _after_fork_in_parent() -> None:
-    for thread in _threads():
-        thread.after_fork_in_parent()
-    _lock.release()
+    if _held:
+        for thread in _held.pop():
+            thread.after_fork_in_parent()
+        _lock.release()
 
 
 def _after_fork_in_child() -> None:
@@ -135,7 +145,9 @@ def _after_fork_in_child() -> None:
         file.bell = Bell()  # who listened stayed in the parent
     for thread in _threads():
         thread.after_fork_in_child()
-    _lock.release()
+    if _held:
+        _held.clear()
+        _lock.release()
 
 
 def _threads() -> list[SqlThread]:

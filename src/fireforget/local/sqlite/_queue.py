@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from fireforget.abc import Capabilities, Delivery, Depth, Message, Outcome
+from fireforget.abc import Delivery, Depth, Message, Outcome
 from fireforget.errors import PermanentError
-from fireforget.local._limits import DEDUPLICATION_SECONDS, DELIVERED, check_lease, judge
+from fireforget.local._limits import CAPABILITIES, DEDUPLICATION_SECONDS, DELIVERED, check_lease, judge
 from fireforget.local._micros import PER_SECOND, moment, span
 from fireforget.local.sqlite._adapter import SQLiteAdapter
 
@@ -56,16 +56,7 @@ _DEPTH: Final = """
 class SQLiteQueue(SQLiteAdapter):
     """A queue for all processes of one machine; `SQLiteAdapter` names its arguments."""
 
-    capabilities = Capabilities(
-        max_message_bytes=1024 * 1024,
-        max_batch_messages=100,
-        max_batch_bytes=8 * 1024 * 1024,
-        pack_bytes=64 * 1024,
-        ordered=True,
-        deduplication_seconds=float(DEDUPLICATION_SECONDS),
-        delayed_nack=True,
-        max_lease_seconds=12 * 3600.0,
-    )
+    capabilities = CAPABILITIES
 
     @property
     def identity(self) -> str:
@@ -74,7 +65,7 @@ class SQLiteQueue(SQLiteAdapter):
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish a batch in one transaction. See `fireforget.abc.Queue`."""
-        outcomes = [judge(message, self.capabilities.max_message_bytes) for message in messages]
+        outcomes = [judge(message) for message in messages]
         accepted = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is DELIVERED]
 
         def work(connection: sqlite3.Connection) -> None:
@@ -89,7 +80,7 @@ class SQLiteQueue(SQLiteAdapter):
 
         A message that another process of the machine has published is seen within half a second.
         """
-        check_lease(lease, self.capabilities.max_lease_seconds)
+        check_lease(lease)
         with self._database.bell.listen(self._clock, wait) as listener:
             while await listener.turn():
                 if deliveries := await self._take(limit, lease):
@@ -118,7 +109,7 @@ class SQLiteQueue(SQLiteAdapter):
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         """Renew leases to `lease` seconds from now. See `fireforget.abc.Queue`."""
-        check_lease(lease, self.capabilities.max_lease_seconds)
+        check_lease(lease)
 
         def work(connection: sqlite3.Connection) -> list[Delivery]:
             now = self._now()

@@ -97,7 +97,7 @@ class SQLiteStore(SQLiteAdapter):
         def work(connection: sqlite3.Connection) -> int:
             now = self._now()
             connection.execute(_PURGE_CLAIMS, (now,))
-            return connection.execute(_PURGE, (now, limit)).rowcount
+            return connection.execute(_PURGE, (now, max(0, limit))).rowcount
 
         return await self._database.write(work)
 
