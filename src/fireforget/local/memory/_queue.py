@@ -10,8 +10,9 @@ from fireforget.local.memory._adapter import MemoryAdapter
 from fireforget.local.memory._messages import messages_named
 
 if TYPE_CHECKING:
-    from fireforget.abc import Clock, Delivery, Depth, Message, Outcome
     from collections.abc import Sequence
+
+    from fireforget.abc import Clock, Delivery, Depth, Message, Outcome
 
 
 class MemoryQueue(MemoryAdapter):
