@@ -4,7 +4,6 @@ import os
 import signal
 import traceback
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -124,7 +123,3 @@ def in_child(work: Callable[[int], None]) -> tuple[int, list[bytes]]:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def occurrences(values: Iterable[int]) -> Counter[int]:
-    return Counter(values)

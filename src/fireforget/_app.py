@@ -76,7 +76,6 @@ class FireForget(Emitter):
         self._runtime: Runtime | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._started = False
-        self._lock = threading.RLock()
         super().__init__(
             source=self.settings.source or self.settings.name,
             types=types if types is not None else shared_types,
@@ -146,7 +145,7 @@ class FireForget(Emitter):
         """
         journal: Journal | None = self._journal
         if journal is None:
-            with self._lock:
+            with _lock:
                 journal = self._journal
                 if journal is None:
                     journal = self._install(self._make_journal())
@@ -226,7 +225,7 @@ class FireForget(Emitter):
     def close(self) -> None:
         """Drain and close. A later `emit` is still accepted: it waits in a new journal for the next start."""
         self.drain_blocking()
-        with self._lock:
+        with _lock:
             runtime, self._runtime, self._started = self._runtime, None, False
             journal, self._journal = self._journal, None
             _open.discard(self)
@@ -272,7 +271,7 @@ class FireForget(Emitter):
         self._hooks.error(error)
 
     def _start_runtime(self) -> None:
-        with self._lock:
+        with _lock:
             if not self._started:
                 try:
                     shared_engine.start()
@@ -331,11 +330,13 @@ class FireForget(Emitter):
         self._journal = self._runtime = self._beginning = None
         self._waker = NoWaker()
         self._started = False
-        self._lock = threading.RLock()
 
 
 _open: Final[set[FireForget]] = set()
 """Those with a journal: they are drained at interpreter exit, and reset after a fork."""
+
+_lock: Final = threading.RLock()
+"""Held by who opens or closes a journal, and by who forks: a child never inherits half of one."""
 
 
 def _closing(made: AsyncExitStack, adapter: A) -> A:
@@ -367,8 +368,9 @@ def _forget_parents() -> None:
     for fireforget in list(_open):
         fireforget.forget_parent()
     _open.clear()
+    _lock.release()
 
 
 shared_engine.at_exit(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parents)
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget_parents)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from fireforget import _telemetry
@@ -119,6 +120,11 @@ class Dispatcher:
         return [lanes.journal for lanes in done]
 
     @property
+    def neighbours(self) -> list[Journal]:
+        """The journals that have joined and are not finished."""
+        return [lanes.journal for lanes in self._sources if lanes is not self._own]
+
+    @property
     def pending(self) -> int:
         """Accepted events that are not settled, those of adopted journals included."""
         return sum(lanes.pending for lanes in self._sources)
@@ -207,8 +213,22 @@ class Dispatcher:
             self._lingering_since = None
         call = asyncio.ensure_future(self._publish(shipments))
         self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        call.add_done_callback(partial(self._end_call, shipments))
         return True
+
+    def _end_call(self, shipments: Sequence[Shipment], call: asyncio.Task[None]) -> None:
+        """Free the lanes of a call, even where it was cancelled before its first step."""
+        self._calls.discard(call)
+        for _, lane, _ in shipments:
+            lane.in_flight = False
+        if call.cancelled():
+            self.breaker.abandoned()
+        elif (error := call.exception()) is not None:
+            _logger.error("what became of a call cannot be written down", exc_info=error)
+            self._hooks.error(error)
+            for _, lane, _ in shipments:
+                lane.not_before = self._clock.monotonic() + self._settings.max_backoff_seconds
+        self.waker.wake()
 
     def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
         """As many packs as the queue takes in one call, at most one of each lane."""
@@ -240,10 +260,7 @@ class Dispatcher:
                 self._conclude(shipment, outcome)
                 await asyncio.sleep(0)
         finally:
-            for _, lane, _ in shipments:
-                lane.in_flight = False
             self._telemetry.record(_telemetry.PUBLISH_SECONDS, self._clock.monotonic() - began)
-            self.waker.wake()
 
     async def _call_queue(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish; whatever goes wrong becomes an outcome of each message, and tells the breaker."""
@@ -257,7 +274,6 @@ class Dispatcher:
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                self.breaker.abandoned()
                 raise
             return self._failed(messages, "the adapter cancelled its own call", None)
         except Exception as error:  # noqa: BLE001 - an adapter's mistake stops nothing, and loses nothing

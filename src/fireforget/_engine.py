@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -74,8 +75,12 @@ class Engine:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+    def submit(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> Future[T]:
         """Run a coroutine on the engine's loop, which is started if need be.
+
+        Args:
+            work: The coroutine.
+            context: Its context variables; None for none, so that it belongs to no request and to no other loop.
 
         Raises:
             RuntimeError: The engine has been stopped, or threads cannot be started any more.
@@ -87,7 +92,7 @@ class Engine:
             self._ready.wait()
             loop = self._loop
             if loop is not None:
-                return asyncio.run_coroutine_threadsafe(work, loop)
+                return (context or Context()).run(asyncio.run_coroutine_threadsafe, work, loop)
         except RuntimeError:
             work.close()
             raise
@@ -104,7 +109,7 @@ class Engine:
                 self._catch_up(self._loop)
             return
         try:
-            loop.call_soon_threadsafe(function, *arguments)
+            loop.call_soon_threadsafe(function, *arguments, context=Context())
         except RuntimeError:
             self._loop = None  # closed under us: interpreter exit, or a stop in another thread
 
@@ -115,7 +120,7 @@ class Engine:
                 function, arguments = self._early.popleft()
             except IndexError:
                 return  # another thread is at it, too
-            loop.call_soon_threadsafe(function, *arguments)
+            loop.call_soon_threadsafe(function, *arguments, context=Context())
 
     def stop(self, timeout: float) -> bool:
         """Stop the loop and wait for the thread; says whether it ended within `timeout` seconds."""

@@ -7,6 +7,7 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from fireforget import _telemetry
 from fireforget._dispatcher import Dispatcher
 from fireforget._refused import RefusedFile
 from fireforget.errors import FireForgetError
@@ -68,6 +69,8 @@ class Runtime:
         self.waker = self._dispatcher.waker
         self._adapters = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._telemetry = _telemetry.Telemetry()
+        self._dropped: dict[str, int] = {}
 
     def start(self, worker: Worker | None, adapters: AsyncExitStack) -> None:
         """Start the tasks.
@@ -110,6 +113,9 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tell_of_drops()
+        for journal in self._dispatcher.neighbours:
+            journal.close()  # so that somebody else can adopt it
         await self._adapters.aclose()
 
     def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -130,7 +136,19 @@ class Runtime:
         while True:
             self._journal.prepare()
             self._journal.compact()
+            self._tell_of_drops()
             await self._clock.sleep(UPKEEP_SECONDS)
+
+    def _tell_of_drops(self) -> None:
+        """Tell of accepted events that the journal has given up since the last time."""
+        if self._settings.journal.overflow != "drop_oldest":
+            return
+        for reason, number in self._journal.counts.dropped.items():
+            more = number - self._dropped.get(reason, 0)
+            if more:
+                self._dropped[reason] = number
+                self._telemetry.add(_telemetry.EVENTS, more, {"outcome": "dropped", "reason": reason})
+                self._hooks.dropped(reason, more)
 
     async def _sync(self) -> None:
         while True:

@@ -113,7 +113,7 @@ class EngineHome:
 
     def start(self, work: Start) -> None:
         """Start the work in the background thread, which is started if need be."""
-        copy_context().run(shared_engine.submit, work())
+        shared_engine.submit(work(), copy_context())
 
 
 def current_loop() -> object:

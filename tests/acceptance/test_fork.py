@@ -95,15 +95,17 @@ def test_a_preloading_server_may_emit_before_it_forks_its_workers(site: Site) ->
         ff = FireForget()
         print(ff.emit("preloaded", {}), flush=True)
         children = []
+        readable, writable = os.pipe()
         for number in range(3):
             child = os.fork()
             if child == 0:
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
                 print(*(ff.emit("served", {"n": n}) for n in range(20)), flush=True)
+                os.write(writable, b".")
                 signal.pause()
             children.append(child)
-        from tests.waiting import wait_for
-        wait_for(lambda: sum(path.is_dir() for path in ff.settings.journal_directory.iterdir()) == 4)
+        for _ in children:
+            os.read(readable, 1)
         ff.emit("last", {})
         for child in children:
             os.kill(child, signal.SIGTERM)

@@ -168,7 +168,7 @@ STEPS = {
 """Where files are made, replaced and removed, and counts are moved from one place to another."""
 
 SMALL = Options(segment_bytes=32768, max_bytes=1 << 20)
-EVENTS = 480
+EVENTS = 240
 
 
 def _settle(journal: Journal) -> None:
@@ -177,8 +177,8 @@ def _settle(journal: Journal) -> None:
     quickly(lambda: entries.extend(everything(journal, 50)))
     stuck = [entry for entry in entries if entry.key_hash == 3 and entry.sequence > 20]
     held = set(map(id, stuck))
-    deliver(journal, [entry for entry in entries[:200] if id(entry) not in held])
-    journal.settle([entry for entry in entries[200:] if id(entry) not in held], "dead")
+    deliver(journal, [entry for entry in entries[:120] if id(entry) not in held])
+    journal.settle([entry for entry in entries[120:] if id(entry) not in held], "dead")
     journal.note("filtered")
     journal.prepare()
     journal.compact()
@@ -188,7 +188,7 @@ def _settle(journal: Journal) -> None:
 def _live(root: Path) -> None:
     journal = opened(root, SMALL)
     bindings = [context(number) for number in range(8)]
-    quickly(lambda: fill(journal, range(EVENTS - 3), bindings, 300))
+    quickly(lambda: fill(journal, range(EVENTS - 3), bindings, 600))
     journal.tail.close()
     fill(journal, range(EVENTS - 3, EVENTS), bindings)
     _settle(journal)
@@ -228,12 +228,12 @@ def test_wherever_an_adoption_ends_nothing_is_lost_or_counted_twice(tmp_path: Pa
 
     def leave(report: int) -> None:
         journal = opened(left, SMALL)
-        fill(journal, range(EVENTS), [context(number) for number in range(8)], 300)
-        journal.settle(everything(journal, 50)[:150], "delivered")
+        fill(journal, range(EVENTS), [context(number) for number in range(8)], 600)
+        journal.settle(everything(journal, 50)[:80], "delivered")
         die()
 
     assert in_child(leave)[0] == KILLED
-    assert_law(totals(left).counts, accepted=EVENTS, delivered=150)
+    assert_law(totals(left).counts, accepted=EVENTS, delivered=80)
     whole = shutil.copytree(left, tmp_path / "whole")
     for moment in moments(partial(_adopt, whole), whole):
         root = shutil.copytree(left, tmp_path / str(moment))

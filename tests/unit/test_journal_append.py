@@ -3,6 +3,9 @@
 import errno
 import itertools
 import os
+import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from tests.journals import (
     PROCESS,
     QUEUE,
     TINY,
+    abandon,
+    adopted,
     assert_law,
     body,
     context,
@@ -191,6 +196,41 @@ def test_released_events_may_give_way(tmp_path: Path) -> None:
     assert journal.counts.dropped["overflow"] > 0
 
 
+def test_nothing_is_given_up_for_an_event_that_would_not_fit_even_then(tmp_path: Path) -> None:
+    journal = opened(tmp_path, Options(segment_bytes=8192, max_bytes=4 * 8192, overflow="drop_oldest"))
+    fill(journal, range(120))
+
+    assert not emit(journal, PROCESS, "query", body(0, 40_000))
+    journal.walk(1)
+    assert_law(journal.counts, accepted=120, pending=120)
+
+
+def test_an_emitter_does_not_wait_for_who_takes_events(tmp_path: Path) -> None:
+    journal = opened(tmp_path, Options(segment_bytes=8192, max_bytes=2 * 8192, overflow="drop_oldest"))
+    accepted = 0
+    while journal.bytes_used < 2 * 8192:
+        emit(journal, PROCESS, "query", body(accepted, 500))
+        accepted += 1
+    while emit(journal, PROCESS, "query", body(accepted, 500)) and not journal._chain.doomed:
+        accepted += 1
+    journal.walk(0)
+    taking, done = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with journal._chain.handing:
+            taking.set()
+            done.wait(10)
+
+    reader = threading.Thread(target=take)
+    reader.start()
+    taking.wait(10)
+    while emit(journal, PROCESS, "query", body(accepted, 500)):
+        accepted += 1
+    done.set()
+    reader.join()
+    assert emit(journal, PROCESS, "query", body(accepted, 500))
+
+
 def test_a_spare_segment_is_ready_when_the_last_one_is_full(journal: Journal) -> None:
     journal.prepare()
     (spare,) = journal._spares
@@ -265,6 +305,45 @@ def test_without_posix_fallocate_zeros_are_written(tmp_path: Path, monkeypatch: 
     assert numbers(journal, everything(journal)) == list(range(200))
     assert journal.tail.file.path is not None
     assert journal.tail.file.path.stat().st_blocks * 512 >= 8192 - PAGE
+
+
+def test_a_process_may_change_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    journal = opened(Path("journals"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    fill(journal, range(200))
+
+    deliver(journal, everything(journal))
+    journal.close()
+
+    assert {path.name for path in (tmp_path / "journals").iterdir()} == {"ledger.jsonl", "ledger.lock"}
+
+
+def descriptors(root: Path) -> int:
+    """How many of this process lead below a directory."""
+    found = 0
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found += path.readlink().is_relative_to(root)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_descriptors_stay_few_and_are_given_back(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    fill(journal, range(1500))
+    everything(journal)
+    assert len(journal._chain.files()) > 30
+    assert descriptors(tmp_path) < 25
+    abandon(journal)
+    assert descriptors(tmp_path) == 0
+    heir = adopted(tmp_path)
+    assert descriptors(tmp_path) < 25
+    deliver(heir, everything(heir))
+    heir.close()
+
+    assert descriptors(tmp_path) == 0
 
 
 def test_only_its_owner_may_look_into_a_journal(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_the_page_survives_with_the_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damaged", [0, 1])
 def test_one_damaged_slot_costs_the_last_write_only(tmp_path: Path, damaged: int) -> None:
     counters = Counters(tmp_path)
-    counters.fold(Counts(delivered=1), [1])
-    counters.removed([1])
-    counters.fold(Counts(delivered=1), [2])
+    counters.fold(Counts(delivered=1), [(1, 1)])
+    counters.removed([(1, 1)])
+    counters.fold(Counts(delivered=1), [(2, 5)])
     counters.close()
     page = tmp_path / "counters"
     data = bytearray(page.read_bytes())
@@ -99,7 +99,7 @@ def test_one_damaged_slot_costs_the_last_write_only(tmp_path: Path, damaged: int
 
     again = Counters(tmp_path)
 
-    assert (again.counts.delivered, again.folded) == ((2, [2]) if damaged == 1 else (1, [1]))
+    assert (again.counts.delivered, again.slot.folded) == ((2, [(2, 5)]) if damaged == 1 else (1, [(1, 1)]))
 
 
 def test_a_page_of_zeros_or_of_another_size_counts_nothing(tmp_path: Path) -> None:

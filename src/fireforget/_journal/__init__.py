@@ -15,7 +15,7 @@ written behind by the engine: checksums, counts, the next segment, the disk itse
 
 `record` draws a record. There are three kinds: an event, and the type and the context that events refer to by number
 and that every segment holds for itself. A record is *sealed* when it carries its checksum. Its state byte says
-pending, delivered, dead, dropped or corrupt; settling an event changes that one byte.
+pending, delivered, dead or dropped; settling an event changes that one byte.
 
 What survives what:
 

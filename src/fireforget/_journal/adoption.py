@@ -17,10 +17,10 @@ from fireforget._journal.directory import (
     read_manifest,
     remove_tree,
     sweep_tree,
-    try_lock,
 )
 from fireforget._journal.journal import Journal
 from fireforget._journal.ledger import Ledger
+from fireforget._journal.locks import lock
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -51,24 +51,26 @@ def adopt(root: Path, queue: str, options: Options | None = None) -> list[Journa
         options: How they are kept; as for `Journal.open`.
 
     Raises:
-        JournalError: A journal that is ours cannot be locked or read; none is kept locked.
+        JournalError: One of ours cannot be locked or read, and there is no other. Else that one is left for later.
     """
+    root = root.absolute()
     if not root.is_dir():
         return []
     _sweep(root)
     finished = Ledger(root).ids()
     journals: list[Journal] = []
-    try:
-        for path in directories(root):
+    failure: JournalError | None = None
+    for path in directories(root):
+        try:
             directory = None if _reason_to_leave(path, queue) else Directory.claim(path)
             if directory is not None and directory.id in finished:
                 directory.remove()
             elif directory is not None:
                 journals.append(_take_over(directory, options or Options()))
-    except JournalError:
-        for journal in journals:
-            journal.close(remove_if_settled=False)
-        raise
+        except JournalError as error:
+            failure = error
+    if failure is not None and not journals:
+        raise failure
     return journals
 
 
@@ -88,6 +90,9 @@ def directories(root: Path) -> Iterator[Path]:
 def _take_over(directory: Directory, options: Options) -> Journal:
     try:
         return Journal(directory, options, recovered=True)
+    except OSError as error:
+        directory.release()
+        raise JournalError(f"cannot read the journal {directory.path}: {error.strerror}") from error
     except BaseException:
         directory.release()
         raise
@@ -107,15 +112,15 @@ def _sweep(root: Path) -> None:
         sweep_tree(path)
     for path in root.glob(UNBORN + "*"):
         try:
-            lock = os.open(path / LOCK, os.O_RDWR)
+            file = os.open(path / LOCK, os.O_RDWR)
         except FileNotFoundError:
             _remove_if_empty(path)
             continue
         try:
-            if try_lock(lock):
+            if lock(file, wait=False):
                 remove_tree(path)
         finally:
-            os.close(lock)
+            os.close(file)
 
 
 def _remove_if_empty(path: Path) -> None:

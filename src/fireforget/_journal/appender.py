@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from fireforget._journal.counts import Tally
+from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE, touch
 from fireforget._journal.record import CONTEXT, HEADER, HEADER_SIZE, PENDING_EVENT, TYPE, definition
 from fireforget._journal.segment import GIL, Segment
-from fireforget._journal.segment_file import SUFFIX, SegmentFile, SegmentHeader
+from fireforget._journal.segment_file import SUFFIX, SegmentFile
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Appender:
             full.heirs.append(fresh)
             heir = full.heirs[0]
             if heir is not fresh:
-                fresh.file.remove()
+                fresh.file.discard()
         if self.tail is full:
             self.tail = heir
         return True
@@ -186,7 +187,7 @@ class Appender:
                 break
             if spare.number > after and spare.file.size - PAGE >= need:
                 return spare
-            spare.file.remove()
+            spare.file.discard()
         if self.trouble is not None:
             return None  # the engine tries again, not every emit
         size = max(self._options.segment_bytes, PAGE + -(-need // PAGE) * PAGE)
@@ -212,7 +213,7 @@ class Appender:
         touch(spare.file.mapping)
         with self._lock:
             if self._closed or self.bytes_used + size > self._options.max_bytes:
-                spare.file.remove()  # an emitter made one meanwhile
+                spare.file.discard()  # an emitter made one meanwhile
             else:
                 self._spares.append(spare)
 
@@ -227,26 +228,31 @@ class Appender:
 
         The engine removes them at its next step; until then one segment may stand beyond the bound.
         """
-        options = self._options
+        options, files = self._options, self._chain.files()
         used = self.bytes_used
-        doomed = sum(file.size for file in self._chain.files() if file.doomed)
-        if used + size > options.max_bytes + options.segment_bytes:
-            return False
-        for file in self._chain.files():
-            if used - doomed + size <= options.max_bytes or options.overflow == "drop_newest":
-                break
-            doomed += self._doom(file)
-        return used - doomed + size <= options.max_bytes
+        missing = used + size - options.max_bytes - sum(file.size for file in files if file.doomed)
+        if missing <= 0 or options.overflow == "drop_newest" or used + size > options.max_bytes + options.segment_bytes:
+            return missing <= 0
+        victims: list[SegmentFile] = []
+        for file in files:
+            if missing > 0 and not (file.is_last or file.doomed or file.held):
+                victims.append(file)
+                missing -= file.size
+        return missing <= 0 and self._doom(victims)
 
-    def _doom(self, file: SegmentFile) -> int:
-        """Give up a file of which nobody holds an event and nobody writes to; says how many bytes that frees."""
-        with self._chain.handing:
-            if file.is_last or file.doomed or any(segment.out for segment in file.segments):
-                return 0
-            for segment in file.segments:
-                segment.doomed = True
+    def _doom(self, victims: list[SegmentFile]) -> bool:
+        """Give up files, unless a reader is just taking events; an emitter does not wait for it."""
+        if not self._chain.handing.acquire(blocking=False):
+            return False
+        try:
+            if any(file.held for file in victims):
+                return False
             self._chain.doomed = True
-            return file.size
+            for file in victims:
+                file.doom()
+            return True
+        finally:
+            self._chain.handing.release()
 
     @property
     def bytes_used(self) -> int:

@@ -6,9 +6,10 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from fireforget._journal.counts import Tally
+from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.segment import Segment
-from fireforget._journal.segment_file import SegmentFile, SegmentHeader
+from fireforget._journal.segment_file import SegmentFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,10 +6,11 @@ from array import array
 from typing import TYPE_CHECKING, Final
 
 from fireforget._journal.counts import Tally
+from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.reading import read
-from fireforget._journal.record import CONTEXT, HEADER, PENDING_EVENT, TYPE, definition, seal
-from fireforget._journal.segment_file import ALL, TEMPORARY, SegmentFile, SegmentHeader
+from fireforget._journal.record import CONTEXT, HEADER, MOST, PENDING_EVENT, TYPE, definition, seal
+from fireforget._journal.segment_file import ALL, TEMPORARY, SegmentFile
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -60,26 +61,26 @@ class Compaction:
         """Neighbours that fit in one file together."""
         run: list[SegmentFile] = []
         for file in [*self._chain.files(), None]:
-            fits = file is not None and _is_movable(file) and file.size * 2 <= self._segment_bytes
-            if file is not None and fits and sum(one.size for one in run) + file.size <= self._segment_bytes:
+            small = file is not None and _is_movable(file) and file.size * 2 <= self._segment_bytes
+            if file is not None and small and self._fit([*run, file]):
                 run.append(file)
                 continue
             if len(run) >= _RUN:
                 yield run
-            run = [file] if file is not None and fits else []
+            run = [file] if file is not None and small else []
+
+    def _fit(self, files: list[SegmentFile]) -> bool:
+        contexts = sum(len(file.contexts) for file in files)
+        return sum(file.size for file in files) <= self._segment_bytes and contexts <= MOST
 
     def _rewrite(self, files: list[SegmentFile]) -> None:
         """Put what is pending in some neighbours into one new file under the first one's name."""
         first = files[0]
         copy = _Copy(first.magic)
-        try:
-            for file in files:
-                for segment in file.segments:
-                    copy.take(segment)
-        except ValueError:
-            return  # more contexts than one file can number
         removed = Tally()
         for file in files:
+            for segment in file.segments:
+                copy.take(segment)
             removed.add(file.tally)
         size = PAGE - -len(copy.body) // PAGE * PAGE
         header = SegmentHeader(first.header.nonce, first.header.number, files[-1].header.last, size, removed)
@@ -127,11 +128,7 @@ class _Copy:
         self.moved: list[tuple[Segment, array[int], array[int]]] = []
 
     def take(self, segment: Segment) -> None:
-        """Copy one segment.
-
-        Raises:
-            ValueError: There are more contexts than one file can number.
-        """
+        """Copy one segment."""
         names, places = array("I"), array("I")
         for entry in read(segment, PAGE, segment.frontier, ALL, None)[0]:
             payload = segment.payload(entry)

@@ -33,11 +33,22 @@ _MOST_NOTES: Final = 4096
 
 
 class Slot(msgspec.Struct):
-    """What one slot holds: the counts, and the segments that went into them whose files may still be there."""
+    """What one slot holds.
+
+    Args:
+        generation: Of two slots the greater one counts.
+        folded: Segments that went into the counts and whose files may still be there: the first and the last number
+            of each file.
+        counts: What became of events.
+    """
 
     generation: int
-    folded: list[int]
+    folded: list[tuple[int, int]]
     counts: Counts
+
+    def has_folded(self, number: int) -> bool:
+        """Is the file of this segment to be removed where it is found?"""
+        return any(first <= number <= last for first, last in self.folded)
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -74,9 +85,9 @@ class Counters:
         return self._slot.counts
 
     @property
-    def folded(self) -> list[int]:
-        """Segments whose files are to be removed where they are found."""
-        return self._slot.folded
+    def slot(self) -> Slot:
+        """What the page says, or will say when it is written next."""
+        return self._slot
 
     def note(self, kind: Note, reason: str, number: int) -> None:
         """Count what lies outside of the law. From any thread, and in the middle of another note."""
@@ -84,17 +95,17 @@ class Counters:
         if len(self._notes) > _MOST_NOTES:
             self._absorb()
 
-    def fold(self, counts: Counts, numbers: Iterable[int]) -> None:
-        """Take over the counts of segments, in one write."""
+    def fold(self, counts: Counts, files: Iterable[tuple[int, int]]) -> None:
+        """Take over the counts of some files, in one write."""
         self.counts.add(counts)
-        self._slot.folded += numbers
+        self._slot.folded += files
         self._changed = True
         self.write()
 
-    def removed(self, numbers: Iterable[int]) -> None:
-        """The files of these segments are gone. Remembered with the next write."""
-        gone = set(numbers)
-        self._slot.folded = [number for number in self._slot.folded if number not in gone]
+    def removed(self, files: Iterable[tuple[int, int]]) -> None:
+        """These files are gone. Remembered with the next write."""
+        gone = set(files)
+        self._slot.folded = [numbers for numbers in self._slot.folded if numbers not in gone]
 
     def write(self) -> None:
         """Bring the page up to date."""

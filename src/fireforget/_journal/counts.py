@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fireforget._journal.record import CORRUPT, DEAD, DELIVERED, DROPPED
+from fireforget._journal.record import DEAD, DELIVERED
 
 
 class Tally(msgspec.Struct):
@@ -24,10 +24,12 @@ class Tally(msgspec.Struct):
 
     def count(self, state: int) -> None:
         """Count one event by its last state."""
-        self.delivered += state == DELIVERED
-        self.dead += state == DEAD
-        self.dropped += state == DROPPED
-        self.corrupt += state == CORRUPT
+        if state == DELIVERED:
+            self.delivered += 1
+        elif state == DEAD:
+            self.dead += 1
+        else:
+            self.dropped += 1
 
     def add(self, other: Tally) -> None:
         """Add another tally to this one."""

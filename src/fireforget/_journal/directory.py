@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from fireforget._journal.locks import lock
 from fireforget._journal.mapping import sync_directory, sync_file
 from fireforget.errors import JournalError
 
@@ -68,10 +70,8 @@ class Directory:
 
     def remove(self) -> None:
         """Remove it with all that is in it. At once for everybody: it loses its name first."""
-        try:
-            remove_tree(self.path)
-        finally:
-            self.release()
+        remove_tree(self.path)
+        self.release()
 
     def sync(self) -> None:
         """Bring it to the disk itself, with all that is in it.
@@ -114,13 +114,12 @@ class Directory:
         unborn.mkdir(mode=0o700)
         directory = cls(path, -1, manifest)
         try:
-            directory.lock = os.open(unborn / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-            if try_lock(directory.lock):
-                (unborn / MANIFEST).write_bytes(msgspec.json.encode(manifest))
-                unborn.rename(path)
-                return directory
-        except FileNotFoundError:
-            pass  # the same as a lock that is taken: the caller tries again
+            with suppress(FileNotFoundError):  # as with a lock that is taken, the caller tries again
+                directory.lock = os.open(unborn / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+                if lock(directory.lock, wait=False):
+                    (unborn / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+                    unborn.rename(path)
+                    return directory
         except BaseException:
             directory.release()
             remove_tree(unborn)
@@ -137,16 +136,19 @@ class Directory:
         """
         manifest = read_manifest(path)
         try:
-            lock = os.open(path / LOCK, os.O_RDWR)
+            file = os.open(path / LOCK, os.O_RDWR)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise JournalError(f"cannot lock {path}: {error.strerror}") from error
-        directory = cls(path, lock, manifest)
-        if try_lock(lock) and directory.is_current():
-            return directory
-        directory.release()
-        return None
+        directory = cls(path, file, manifest)
+        ours = False
+        try:
+            ours = lock(file, wait=False) and directory.is_current()
+        finally:
+            if not ours:
+                directory.release()
+        return directory if ours else None
 
     def is_current(self) -> bool:
         """Is what was locked still what lies there?"""
@@ -178,34 +180,12 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def try_lock(file: int) -> bool:
-    """Lock a file for this process alone, unless somebody has it.
-
-    Raises:
-        JournalError: The platform or the file system has no such locks.
-    """
-    try:
-        import fcntl
-    except ImportError as error:
-        raise JournalError('this platform has no fcntl locks: set journal.durability = "none"') from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        message = f'the file system has no locks ({error.strerror}): set journal.durability = "none"'
-        raise JournalError(message) from error
-    return True
-
-
 def remove_tree(path: Path) -> None:
     """Remove a directory, its name first, so that nobody finds half of it."""
     gone = path.with_name(GONE + path.name.removeprefix(UNBORN))
-    try:
+    with suppress(OSError):  # somebody else was faster, or it cannot be removed now: the next who adopts tries again
         path.rename(gone)
-    except FileNotFoundError:
-        return  # somebody else removed it
-    sweep_tree(gone)  # what is left of it is swept up by the next one who adopts
+        sweep_tree(gone)
 
 
 def sweep_tree(path: Path) -> None:

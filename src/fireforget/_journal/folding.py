@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fireforget._journal.counts import Counts, Tally
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from fireforget._journal.chain import Chain
     from fireforget._journal.counters import Counters
     from fireforget._journal.segment_file import SegmentFile
+
+_MOST: Final = 64
+"""So many files at most are folded in one write; the page must hold their numbers."""
 
 
 class Folding:
@@ -30,12 +33,17 @@ class Folding:
         self._left: list[SegmentFile] = []
 
     def fold(self) -> list[SegmentFile]:
-        """Count what is settled or given up, in one write, and take it out. The files are still to be removed."""
+        """Count what is settled or given up, in one write, and take it out. The files are still to be removed.
+
+        There may be more of it than goes into one write; then the next call takes the rest.
+        """
+        if len(self._left) >= _MOST:
+            return []
         self._chain.doomed = False
         counts = Counts()
         folded: list[SegmentFile] = []
         for file in self._chain.files():
-            if file.is_last:
+            if file.is_last or len(folded) == _MOST:
                 break
             if file.doomed:
                 file.seal()
@@ -46,7 +54,7 @@ class Folding:
             counts.settle(file.tally)
             folded.append(file)
         if folded:
-            self._counters.fold(counts, (number for file in folded for number in file.numbers))
+            self._counters.fold(counts, (file.numbers for file in folded))
             self._chain.remove(segment for file in folded for segment in file.segments)
         return folded
 
@@ -59,5 +67,10 @@ class Folding:
             except OSError:
                 self._left.append(file)  # the page calls it folded, so that nobody counts it twice
             else:
-                left = {number for other in self._left for number in other.numbers}
-                self._counters.removed(number for number in file.numbers if number not in left)
+                self._forget(file)
+
+    def _forget(self, file: SegmentFile) -> None:
+        """The page need not name a file any more, unless one that it has replaced is still there."""
+        first, last = file.numbers
+        if not any(first <= left.header.number <= last for left in self._left):
+            self._counters.removed([file.numbers])

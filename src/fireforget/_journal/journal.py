@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
@@ -98,7 +97,7 @@ class Journal(Appender):
         options = options or Options()
         if options.durability == "none":
             return cls(None, options, describe)
-        directory = Directory.create(root, queue, (clock or SystemClock()).time_ns())
+        directory = Directory.create(root.absolute(), queue, (clock or SystemClock()).time_ns())
         try:
             journal = cls(directory, options, describe)
             if options.durability == "power":
@@ -117,8 +116,6 @@ class Journal(Appender):
     def id(self) -> str:
         """The name of its directory; empty for memory."""
         return self._directory.id if self._directory else ""
-
-    # Reading
 
     def walk(self, limit: int) -> list[Entry]:
         """Up to `limit` pending events in order, each once; fewer only where no more are written."""
@@ -142,8 +139,6 @@ class Journal(Appender):
     def seal(self, limit: int = ALL) -> int:
         """Check, count and seal up to `limit` records that were not yet; says how many. Counting needs all of them."""
         return self._upkeep.seal(limit)
-
-    # Settling
 
     def settle(self, entries: Iterable[Entry], outcome: Outcome) -> None:
         """Say what became of events. What is settled already, or was given up since, stays as it is."""
@@ -170,8 +165,6 @@ class Journal(Appender):
         """
         if not self.closed:
             self._upkeep.compact()
-
-    # Counting
 
     def note(self, kind: Note, reason: str = "", number: int = 1) -> None:
         """Count what was not accepted. From any thread; written to the disk with the next `prepare`."""
@@ -206,8 +199,6 @@ class Journal(Appender):
         with self._chain.reading:
             self.seal()
             return sum(segment.pending_bytes for segment in self._chain)
-
-    # Keeping house
 
     def prepare(self) -> None:
         """What the engine does now and then: keep one spare segment, make room, bring the counters page up to date.
@@ -263,8 +254,7 @@ class Journal(Appender):
 
     def _finish(self, *, remove: bool) -> None:
         while self._spares:
-            with suppress(OSError):  # an empty segment does no harm
-                self._spares.pop().file.remove()
+            self._spares.pop().file.discard()
         counts = self._final = self.counts
         finished = remove and not counts.pending and self._write_down(counts)
         self._counters.write()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from fireforget._journal.counts import Counts
+from fireforget._journal.locks import lock
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -54,17 +55,15 @@ class Ledger:
         Raises:
             JournalError: The lock cannot be had.
         """
-        import fcntl
-
         try:
-            lock = os.open(self._root / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.open(self._root / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise JournalError(f"cannot lock the ledger in {self._root}: {error.strerror}") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock(file, wait=True)
             yield
         finally:
-            os.close(lock)
+            os.close(file)
 
     def append(self, journal: str, counts: Counts) -> None:
         """Write down a finished journal, once. The file is replaced as a whole, so no death leaves a torn line.

@@ -13,10 +13,8 @@ from fireforget._journal.segment_file import SUFFIX, TEMPORARY, SegmentFile
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fireforget._journal.chain import Chain
-    from fireforget._journal.counters import Counters
+    from fireforget._journal.counters import Counters, Slot
 
 
 class Loaded(msgspec.Struct):
@@ -31,17 +29,17 @@ class Loaded(msgspec.Struct):
     stumps: list[Path]
 
 
-def load(chain: Chain, folder: Path, folded: Iterable[int], *, writable: bool = True) -> Loaded:
+def load(chain: Chain, folder: Path, slot: Slot, *, writable: bool = True) -> Loaded:
     """Link the segments of a folder to a chain. Changes nothing.
 
     Raises:
         OSError: A file cannot be read.
     """
     loaded = Loaded(list(folder.glob("*" + TEMPORARY)), [])
-    gone, covered, last = set(folded), 0, chain.origin
+    covered, last = 0, chain.origin
     for path in sorted(folder.glob("[0-9]*" + SUFFIX)):
         number = int(path.stem)
-        if number in gone or number <= covered:
+        if number <= covered or slot.has_folded(number):
             loaded.useless.append(path)
             continue
         file = SegmentFile.open(path, chain.nonce, writable=writable)
@@ -62,11 +60,12 @@ def take_over(chain: Chain, counters: Counters, folder: Path) -> None:
         JournalError: The folder cannot be read, or a file cannot be removed.
     """
     try:
-        loaded = load(chain, folder, counters.folded)
-        if loaded.stumps:
-            counters.fold(Counts(corrupt=len(loaded.stumps)), (int(path.stem) for path in loaded.stumps))
-        for path in loaded.useless + loaded.stumps:
+        loaded = load(chain, folder, counters.slot)
+        for path in loaded.stumps:
+            counters.fold(Counts(corrupt=1), [(int(path.stem), int(path.stem))])
+            path.unlink()
+        for path in loaded.useless:
             path.unlink()
     except OSError as error:
         raise JournalError(f"cannot take over the journal {folder}: {error.strerror}") from error
-    counters.removed(list(counters.folded))
+    counters.removed(list(counters.slot.folded))

@@ -41,11 +41,10 @@ PENDING: Final = 0x0F
 DELIVERED: Final = 0x33
 DEAD: Final = 0x55
 DROPPED: Final = 0x69
-CORRUPT: Final = 0x96
 
 Outcome = Literal["delivered", "dead", "dropped"]
 STATE_OF: Final[dict[Outcome, int]] = {"delivered": DELIVERED, "dead": DEAD, "dropped": DROPPED}
-SETTLED: Final = frozenset({DELIVERED, DEAD, DROPPED, CORRUPT})
+SETTLED: Final = frozenset({DELIVERED, DEAD, DROPPED})
 
 PENDING_EVENT: Final = EVENT << 8 | PENDING
 MOST: Final = 0xFFFF

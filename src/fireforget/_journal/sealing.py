@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from fireforget._journal.segment import Segment
 
 _unpack: Final = HEADER.unpack_from
+_pack: Final = CHECKSUM.pack_into
 
 
 def seal(segment: Segment, limit: int) -> int:
     """Move the frontier on by up to `limit` records; says by how many."""
     if segment.complete:
         return 0
-    file, magic = segment.file, segment.magic
+    file, magic, living = segment.file, segment.magic, segment.living
     mapping = file.mapping
     at, end, sealed, known = segment.frontier, segment.end(), 0, -1
     while sealed < limit and end - at >= HEADER_SIZE:
@@ -41,11 +42,13 @@ def seal(segment: Segment, limit: int) -> int:
         right = 0
         if found == magic and after <= end:
             right = checksum(magic, size, sequence, mapping[at + SEALED_FROM : after])
-        if not right or (total != right and (total or not _accept(segment, at, end, right))):
+        if not right or (total != right and (total or not (living or _is_last_whole(segment, at, end)))):
             at = _skip(segment, at, end)
             if segment.complete:
                 return sealed
             continue
+        if not total and segment.writable:
+            _pack(mapping, at + CHECKSUM_AT, right)  # one store of the processor: whole or not at all
         if word & 0xFFFF == PENDING_EVENT and (word >> 32 == known or file.defines(word)):
             known = word >> 32
             segment.pending += 1
@@ -80,16 +83,10 @@ def recount(segment: Segment) -> None:
             segment.damage[at] = at
 
 
-def _accept(segment: Segment, at: int, end: int, total: int) -> bool:
-    """Seal a record, unless it is damaged."""
-    mapping = segment.file.mapping
-    if not segment.living:
-        _find_unsealed(segment, at, end)
-        if at < segment.unsealed_from or not is_whole(mapping, segment.magic, at, end):
-            return False
-    if segment.writable:
-        CHECKSUM.pack_into(mapping, at + CHECKSUM_AT, total)  # one store of the processor: whole or not at all
-    return True
+def _is_last_whole(segment: Segment, at: int, end: int) -> bool:
+    """Is an unsealed record one of those that death left behind the sealed ones, and whole?"""
+    _find_unsealed(segment, at, end)
+    return at >= segment.unsealed_from and is_whole(segment.file.mapping, segment.magic, at, end)
 
 
 def _register(segment: Segment, at: int, after: int, word: int) -> None:

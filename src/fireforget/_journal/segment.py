@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_left
+from functools import partial
 from itertools import count
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from fireforget._journal.counts import Tally
 from fireforget._journal.mapping import PAGE
@@ -15,11 +16,15 @@ from fireforget._journal.record import HEADER, HEADER_SIZE, SEALED_FROM, SETTLED
 from fireforget._journal.sealing import recount, seal
 
 if TYPE_CHECKING:
+    import mmap
     from array import array
     from collections.abc import Callable
 
     from fireforget._journal.entry import Entry
     from fireforget._journal.segment_file import SegmentFile
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 """Under the GIL one C call is atomic, and `mmap.write` advances its position last: appending needs no lock."""
@@ -54,6 +59,7 @@ class Segment:
     """
 
     __slots__ = (
+        "_close",
         "_tell",
         "complete",
         "damage",
@@ -93,10 +99,11 @@ class Segment:
         self.moved: tuple[array[int], array[int]] | None = None
         self.doomed = self.gone = False
         self.out = 0
-        self.write: Callable[[bytes], int] = _refuse
+        self.write: Callable[[bytes], object] = _refuse
         self._tell: Callable[[], int] | None = None
+        self._close: Callable[[], object] = _nothing
         if living:
-            self.write, self._tell = _writer(file)
+            self.write, self._tell, self._close = _writer(file.mapping)
         file.segments.append(self)
         self.begin_count()
 
@@ -117,8 +124,7 @@ class Segment:
 
     def close(self) -> None:
         """Let every later write fail."""
-        if self._tell is not None:
-            self.file.mapping.seek(0, os.SEEK_END)
+        self._close()
 
     def end(self) -> int:
         """Up to where it is written."""
@@ -126,7 +132,7 @@ class Segment:
             end = self._tell()
             if end < self.file.size:
                 return end
-            self._tell = None  # closed
+            self._tell, self._close = None, _nothing
         return self.file.size
 
     def seal(self, limit: int) -> int:
@@ -141,7 +147,8 @@ class Segment:
         mapping = self.file.mapping
         found, size, total, sequence, _, _ = _unpack(mapping, at)
         covered = mapping[at + SEALED_FROM : at + HEADER_SIZE + entry.size]
-        if (size, sequence, total) == (entry.size, entry.sequence, checksum(found, size, sequence, covered)):
+        same = size == entry.size and sequence == entry.sequence
+        if same and total == checksum(found, size, sequence, covered):
             return covered[PAYLOAD:]
         recount(self)
         return None
@@ -168,7 +175,11 @@ class Segment:
         file.segments.append(self)
         self.file, self.magic = file, file.magic
         self.moved = names, places
-        recount(self)
+        frontier = self.frontier
+        self.begin_count()
+        self.frontier, self.complete = frontier, True
+        self.pending = len(names)
+        self.pending_bytes = sum(HEADER_SIZE + _unpack(file.mapping, at)[1] for at in places)
 
     def past_damage(self, at: int) -> int:
         """Where to go on from a place that is damaged."""
@@ -185,25 +196,28 @@ class Segment:
         return places[i] if i < len(names) and names[i] == name else -1
 
 
-def _writer(file: SegmentFile) -> tuple[Callable[[bytes], int], Callable[[], int]]:
-    """How to append and how to ask for the end: the mapping's own functions, under a lock where there is no GIL."""
-    mapping = file.mapping
+def _writer(mapping: mmap.mmap) -> tuple[Callable[[bytes], object], Callable[[], int], Callable[[], object]]:
+    """How to append, to ask for the end, and to close: the mapping's own functions, in a lock where there is no GIL."""
     mapping.seek(PAGE)
+    close = partial(mapping.seek, 0, os.SEEK_END)
     if GIL:
-        return mapping.write, mapping.tell
+        return mapping.write, mapping.tell, close
     lock = RLock()
+    return _locked(lock, mapping.write), _locked(lock, mapping.tell), _locked(lock, close)
 
-    def write(record: bytes) -> int:
+
+def _locked(lock: RLock, function: Callable[P, T]) -> Callable[P, T]:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         with lock:
-            return mapping.write(record)
+            return function(*args, **kwargs)
 
-    def tell() -> int:
-        with lock:
-            return mapping.tell()
-
-    return write, tell
+    return call
 
 
-def _refuse(record: bytes) -> int:
+def _refuse(record: bytes) -> object:
     """Stands for appending where nothing can be appended."""
     raise ValueError(f"no room for {len(record)} bytes")
+
+
+def _nothing() -> None:
+    """Stands for closing what is closed."""

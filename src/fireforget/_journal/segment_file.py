@@ -5,16 +5,14 @@ from __future__ import annotations
 import mmap
 import sys
 from array import array
-from struct import Struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
-
-import msgspec
 
 from fireforget._journal import mapping as memory
 from fireforget._journal.counts import Tally
+from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE
-from fireforget._journal.record import HEADER, HEADER_SIZE, MOST, magic_of
+from fireforget._journal.record import HEADER, HEADER_SIZE, MOST, SEALED_FROM, checksum, magic_of
 from fireforget._journal.resync import is_sealed
 from fireforget.errors import JournalError
 
@@ -26,48 +24,10 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".seg"
 TEMPORARY: Final = ".tmp"
 
+_unpack: Final = HEADER.unpack_from
+
 ALL: Final = sys.maxsize
 """Without limit."""
-
-_HEADER: Final = Struct("<8sQIIQQQQQ")
-_TOTAL: Final = Struct("<I")
-_NAME: Final = b"ffseg\x00\x01\n"
-
-
-class SegmentHeader(msgspec.Struct):
-    """What the header page says.
-
-    Args:
-        nonce: That of the journal.
-        number: Of the segment.
-        last: After compaction the file stands for the segments `number` to `last`.
-        size: Bytes of the file; a file that is shorter was truncated.
-        removed: Settled events that compaction has taken out.
-    """
-
-    nonce: int
-    number: int
-    last: int
-    size: int
-    removed: Tally
-
-    def pack(self) -> bytes:
-        """The header page's first bytes."""
-        gone = self.removed
-        fields = (self.nonce, self.number, self.last, self.size, gone.delivered, gone.dead, gone.dropped, gone.corrupt)
-        head = _HEADER.pack(_NAME, *fields)
-        return head + _TOTAL.pack(crc32(head))
-
-    @classmethod
-    def unpack(cls, page: bytes) -> SegmentHeader | None:
-        """Read a header page; None where it is damaged or was never finished."""
-        if len(page) < _HEADER.size + _TOTAL.size or page[:8] != _NAME:
-            return None
-        head = page[: _HEADER.size]
-        if _TOTAL.unpack_from(page, _HEADER.size)[0] != crc32(head):
-            return None
-        _, nonce, number, last, size, *removed = _HEADER.unpack(head)
-        return cls(nonce, number, last, size, Tally(*removed))
 
 
 class SegmentFile:
@@ -103,7 +63,7 @@ class SegmentFile:
         self.magic = magic_of(header.nonce, header.number)
         self.segments: list[Segment] = []
         self.types: dict[int, bytes] = {}
-        self.contexts = array("I")
+        self.contexts = array("I", [0])
         self.synced = 0
         self._mapping = mapping
         self._writable = writable
@@ -137,9 +97,9 @@ class SegmentFile:
             self._mapping = None
 
     @property
-    def numbers(self) -> range:
-        """The segments that it stands for."""
-        return range(self.header.number, self.header.last + 1)
+    def numbers(self) -> tuple[int, int]:
+        """The first and the last of the segments that it stands for."""
+        return self.header.number, self.header.last
 
     @property
     def is_last(self) -> bool:
@@ -149,7 +109,17 @@ class SegmentFile:
     @property
     def doomed(self) -> bool:
         """Is it given up?"""
-        return self.segments[0].doomed
+        return any(segment.doomed for segment in self.segments)
+
+    def doom(self) -> None:
+        """Give it up."""
+        for segment in self.segments:
+            segment.doomed = True
+
+    @property
+    def held(self) -> bool:
+        """Does a reader hold pending events of it?"""
+        return any(segment.out > 0 for segment in self.segments)
 
     @property
     def done(self) -> bool:
@@ -203,8 +173,9 @@ class SegmentFile:
     def defines(self, word: int) -> bool:
         """Does the file hold the type and the context of an event?"""
         context = word >> 48
-        known = not context or (context < len(self.contexts) and self.contexts[context] > 0)
-        return known and word >> 32 & MOST in self.types
+        if context and (context >= len(self.contexts) or not self.contexts[context]):
+            return False
+        return word >> 32 & MOST in self.types
 
     def members(self, word: int) -> tuple[bytes, bytes] | None:
         """The JSON members of an event's type and of its context; None where the file does not hold them whole."""
@@ -214,10 +185,11 @@ class SegmentFile:
         if not context:
             return kind, b""
         at, mapping = self.contexts[context], self.mapping
-        if not is_sealed(mapping, self.magic, at, self.size):
+        found, size, total, sequence, _, _ = _unpack(mapping, at)
+        covered = mapping[at + SEALED_FROM : at + HEADER_SIZE + size]
+        if found != self.magic or total != checksum(found, size, sequence, covered):
             return None
-        begin = at + HEADER_SIZE
-        return kind, mapping[begin : begin + HEADER.unpack_from(mapping, at)[1]]
+        return kind, covered[HEADER_SIZE - SEALED_FROM :]
 
     def forget_damaged(self) -> None:
         """Forget where contexts stand whose records turned out to be damaged."""
@@ -227,10 +199,12 @@ class SegmentFile:
 
     def place(self, number: int, at: int) -> None:
         """Note where the record of a context stands."""
-        missing = number + 1 - len(self.contexts)
-        if missing > 0:
-            self.contexts.frombytes(bytes(missing * self.contexts.itemsize))
-        self.contexts[number] = at
+        while number > len(self.contexts):
+            self.contexts.append(0)
+        if number == len(self.contexts):
+            self.contexts.append(at)
+        else:
+            self.contexts[number] = at
 
     def sync(self, frontier: int) -> None:
         """Bring it to the disk itself, as far as the frontier was when it was taken.
@@ -260,6 +234,11 @@ class SegmentFile:
         self.unmap()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove a file that was never used; where it cannot be removed, it does no harm."""
+        with suppress(OSError):
+            self.remove()
 
     @classmethod
     def create(cls, path: Path | None, header: SegmentHeader) -> SegmentFile:

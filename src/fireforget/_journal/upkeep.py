@@ -56,7 +56,8 @@ class Upkeep:
         """Take out what is settled or given up. With ``durability="power"`` that waits for `sync`."""
         if not self._power:
             with self._chain.reading:
-                self._folding.remove(self._folding.fold())
+                while folded := self._folding.fold():
+                    self._folding.remove(folded)
 
     def compact(self) -> None:
         """Rewrite what is sparse.

@@ -13,8 +13,8 @@ In a path and in user and password, ``%`` and two hex digits stand for any other
 - ``synchronous=normal`` (the default) or ``full``, for ``sqlite``. Either way what was delivered or put survives the
   death of the process. ``normal`` can lose the last transactions, never more and never the file, when the power is
   cut or the kernel dies; ``full`` waits for the disk at every commit and loses none, at a fraction of the speed.
-- ``tls=starttls`` (the default), ``implicit`` or ``none``, for ``smtp``. Where no port is
-  named it is 587, 465 or 25.
+- ``tls=starttls`` (the default), ``implicit`` or ``none``, for ``smtp``. Where no port is named
+  it is 587, 465 or 25.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+"""Locks that a process holds on a file until it closes it or dies."""
+
+from __future__ import annotations
+
+from fireforget.errors import JournalError
+
+
+def lock(file: int, *, wait: bool) -> bool:
+    """Lock a file for this process alone; False where somebody has it and one does not wait.
+
+    Raises:
+        JournalError: The platform or the file system has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError as error:
+        raise JournalError('this platform has no fcntl locks: set journal.durability = "none"') from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        message = f'the file system has no locks ({error.strerror}): set journal.durability = "none"'
+        raise JournalError(message) from error
+    return True
