@@ -44,9 +44,10 @@ class Goal(msgspec.Struct, frozen=True):
     @property
     def met(self) -> bool:
         """Does it hold?"""
+        found = round(self.found, 2)  # as it is printed
         if self.sign == "≥":
-            return self.found >= self.limit
-        return self.found < self.limit or (self.sign == "≤" and self.found == self.limit)
+            return found >= self.limit
+        return found < self.limit or (self.sign == "≤" and found == self.limit)
 
 
 class Table(msgspec.Struct, frozen=True):

@@ -314,8 +314,8 @@ class Dispatcher:
         if outcome.status == "refused":
             self._dead_letter(lanes, lane, pack, outcome.reason)
             return
-        lane.packs.popleft()
         lanes.journal.settle(pack.entries, "delivered")
+        lane.packs.popleft()
         self._telemetry.add(_telemetry.EVENTS, pack.message.count, {"outcome": "delivered"})
         self._hooks.delivered(pack.message)
 
@@ -330,8 +330,8 @@ class Dispatcher:
             _logger.warning("cannot write the dead-letter file (%s): the event stays in the journal", error.strerror)
             lane.not_before = self._clock.monotonic() + self._settings.max_backoff_seconds
             return
-        lane.packs.popleft()
         lanes.journal.settle(pack.entries, "dead")
+        lane.packs.popleft()
         self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
         self._hooks.dead_letter(message, reason)
 

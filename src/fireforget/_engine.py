@@ -56,7 +56,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
-        self._early: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
 
     @property
     def running(self) -> bool:
@@ -101,26 +101,21 @@ class Engine:
         raise RuntimeError(message)
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call a function in the engine's thread soon: at once when its loop is up; dropped when that is gone."""
+        """Call a function in the engine's thread soon, in the order of the calls; before the loop is up, they wait."""
+        self._calls.append((function, arguments))
         loop = self._loop
         if loop is None:
-            self._early.append((function, arguments))
-            if self._loop is not None:
-                self._catch_up(self._loop)
             return
         try:
-            loop.call_soon_threadsafe(function, *arguments, context=Context())
+            loop.call_soon_threadsafe(self._make_calls, loop)
         except RuntimeError:
             self._loop = None  # closed under us: interpreter exit, or a stop in another thread
 
-    def _catch_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hand over the calls that came before the loop was there."""
-        while self._early:
-            try:
-                function, arguments = self._early.popleft()
-            except IndexError:
-                return  # another thread is at it, too
-            loop.call_soon_threadsafe(function, *arguments, context=Context())
+    def _make_calls(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the engine's thread alone, so that no other one can overtake."""
+        while self._calls:
+            function, arguments = self._calls.popleft()
+            loop.call_soon(function, *arguments, context=Context())
 
     def stop(self, timeout: float) -> bool:
         """Stop the loop and wait for the thread; says whether it ended within `timeout` seconds."""
@@ -169,7 +164,7 @@ class Engine:
             raise
         asyncio.set_event_loop(loop)
         self._loop = loop
-        self._catch_up(loop)
+        loop.call_soon(self._make_calls, loop)  # after that: who saw no loop has left its call by now
         self._ready.set()
         try:
             loop.run_forever()

@@ -82,14 +82,17 @@ class Lanes:
             return more
         entries = self.journal.walk(STEP)
         count = len(self._lanes)
+        passed: list[Entry] = []
         for entry in entries:
             lane = self._lanes[entry.key_hash % count]
-            if lane.behind is not None:
-                continue
-            if lane.bytes >= self._window:
-                lane.behind = self.journal.cursor(entry.position)
-            else:
+            if lane.behind is None and lane.bytes < self._window:
                 lane.add(entry)
+                continue
+            passed.append(entry)
+            if lane.behind is None:
+                lane.behind = self.journal.cursor(entry.position)
+        if passed:
+            self.journal.release(passed)  # held by nobody until their lane catches up: overflow may give them up
         return more or len(entries) == STEP
 
     def _catch_up(self, lane: Lane) -> bool:

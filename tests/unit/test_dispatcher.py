@@ -607,6 +607,32 @@ async def test_damage_costs_the_damaged_event_alone(tmp_path: Path) -> None:
     assert (bench.counts.delivered, bench.counts.corrupt, bench.counts.pending) == (2, 1, 0)
 
 
+async def test_what_cannot_be_written_down_is_sent_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, max_backoff_seconds=1.0)
+    journal = bench.pen.open_journal()
+    settle, failures = journal.settle, [OSError("the disk is gone"), OSError("still gone")]
+
+    def fail(*arguments: Any) -> None:
+        if failures:
+            raise failures.pop(0)
+        settle(*arguments)
+
+    monkeypatch.setattr(journal, "settle", fail)
+    async with bench.running():
+        bench.emit(0)
+        await bench.pass_time(0.9)
+        before = (len(bench.queue.calls), bench.counts.pending)
+        await bench.finish()
+
+    assert before == (1, 1)
+    assert bench.counts == Counts(delivered=1)
+    assert bench.queue.calls[0] == bench.queue.calls[1] == bench.queue.calls[2]
+    assert [str(error) for error in bench.errors] == ["the disk is gone", "still gone"]
+    assert "what became of a call cannot be written down" in caplog.text
+
+
 # Hooks
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar, copy_context
 from functools import partial
 
 import pytest
@@ -236,6 +237,83 @@ atexit.register(print, "atexit comes later", flush=True)
 
     assert ended.stdout == "executors work\natexit comes later\n"
     assert ended.stderr == ""
+
+
+def test_what_it_runs_belongs_to_no_request(engine: Engine) -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="nobody's")
+    seen: list[str] = []
+
+    async def look() -> str:
+        return variable.get()
+
+    variable.set("a request's")
+    engine.call(lambda: seen.append(variable.get()))  # before its loop is up
+    submitted = engine.submit(look()).result(30)
+    engine.call(lambda: seen.append(variable.get()))
+    wait_for(lambda: len(seen) == 2)
+    handed_over = engine.submit(look(), copy_context()).result(30)
+
+    assert [submitted, *seen] == ["nobody's"] * 3
+    assert handed_over == "a request's"
+
+
+def test_a_fork_finds_it_at_rest(engine: Engine) -> None:
+    engine.submit(where()).result(30)
+    turns = 0
+
+    async def busy() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    engine.submit(busy())
+    wait_for(lambda: turns > 10)
+
+    engine.rest()
+    before = turns
+    for _ in range(100):
+        threading.Event().wait(0.0001)
+    after = turns
+    engine.go_on()
+    wait_for(lambda: turns > after)
+
+    assert before == after
+
+
+def test_a_fork_waits_for_a_start_to_be_over(engine: Engine) -> None:
+    engine.start()
+    engine.rest()
+    ready = engine._ready.is_set()
+    engine.go_on()
+
+    assert ready
+
+
+def test_a_fork_does_not_wait_for_what_does_not_run_or_does_not_yield(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fireforget._engine._REST_SECONDS", 0.01)
+    engine.rest()
+    engine.go_on()
+    busy = threading.Event()
+    engine.submit(where()).result(30)
+    engine.call(busy.wait)
+
+    engine.rest()
+    engine.go_on()
+    busy.set()
+
+    assert engine.submit(where()).result(30) == "engine-under-test"
+
+
+def test_it_may_fork_itself(engine: Engine) -> None:
+    async def fork() -> str:
+        engine.rest()
+        engine.go_on()
+        return "went on"
+
+    assert engine.submit(fork()).result(30) == "went on"
 
 
 def test_the_log_stays_empty(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,471 @@
+"""The one object: from the first event to the close, with whatever adapters it is given."""
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from fireforget import EventTypes, FireForget, Settings, SettingsError
+from fireforget._app import _close_all, _open
+from fireforget._backends import Adapters
+from fireforget._engine import shared_engine
+from fireforget._journal import Journal
+from fireforget._lanes import Lanes
+from fireforget._settings import DispatchSettings, JournalSettings, ProcessingSettings
+from fireforget.abc import Event, Message, Outcome, Query, Queue
+from fireforget.errors import TransientError
+from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
+from tests.emitting import Pen
+from tests.waiting import eventually, wait_for
+
+MEMORY = JournalSettings(durability="none")
+names = itertools.count()
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test has."""
+    return f"app-{next(names)}"
+
+
+def settings(name: str, **changes: Any) -> Settings:
+    known: dict[str, Any] = {"queue": f"memory://{name}", "store": f"memory://{name}", "journal": MEMORY}
+    return Settings(**(known | changes))
+
+
+async def scan(store: MemoryStore) -> list[Event]:
+    return [record.event async for record in store.scan(Query())]
+
+
+def stored(store: MemoryStore) -> list[Event]:
+    return asyncio.run(scan(store))
+
+
+class TestedQueue(MemoryQueue):
+    """Counts its calls, and does as it is told."""
+
+    __test__ = False
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.down = False
+        self.closed = 0
+        self.published: list[Message] = []
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        if self.down:
+            raise TransientError("down")
+        self.published += messages
+        return await super().publish(messages)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await super().aclose()
+
+
+# What it is made of
+
+
+def test_events_reach_the_store_through_the_embedded_worker(name: str) -> None:
+    store = MemoryStore(name)
+    with FireForget(settings(name)) as ff:
+        ids = [str(ff.emit("query", {"n": n})) for n in range(50)]
+
+    assert sorted(event.id for event in stored(store)) == sorted(ids)
+
+
+def test_adapters_that_are_given_are_used_and_left_open(name: str) -> None:
+    queue, store, letters = TestedQueue(name), MemoryStore(name), MemoryDeadLetters(name)
+    with FireForget(settings("unused"), queue=queue, dead_letters=letters, store=store) as ff:
+        event_id = ff.emit("query", {})
+
+    assert [event.id for event in stored(store)] == [str(event_id)]
+    assert [message.count for message in queue.published] == [1]
+    assert queue.closed == 0
+
+
+def test_without_the_embedded_worker_events_stay_in_the_queue(name: str) -> None:
+    queue, store = TestedQueue(name), MemoryStore(name)
+    with FireForget(settings(name, processing=ProcessingSettings(embedded=False)), queue=queue) as ff:
+        ff.emit("query", {})
+
+    assert len(queue.published) == 1
+    assert stored(store) == []
+
+
+def test_event_types_of_its_own_validate_what_is_processed(name: str) -> None:
+    types = EventTypes()
+
+    @types.event_type("order")
+    class Order(msgspec.Struct):
+        total: float
+
+    store, buried = MemoryStore(name), list[str]()
+    with FireForget(settings(name), types=types) as ff:
+        ff.on_dead_letter(lambda _, reason: buried.append(reason))
+        good = ff.emit(Order(1.0))
+        ff.emit("order", {"total": "much"})
+
+    assert [event.id for event in stored(store)] == [str(good)]
+    assert len(buried) == 1
+
+
+def test_a_configuration_that_cannot_work_is_told_at_once() -> None:
+    with pytest.raises(SettingsError):
+        FireForget(Settings(queue="moon://x"))
+
+
+def test_hooks_are_told_of_what_happens_to_messages(name: str) -> None:
+    delivered: list[Message] = []
+    ff = FireForget(settings(name))
+    ff.on_delivered(delivered.append)
+    with ff:
+        ff.emit("query", {})
+
+    assert [message.count for message in delivered] == [1]
+
+
+# What it counts
+
+
+def test_the_stats_follow_the_events(name: str) -> None:
+    with FireForget(settings(name)) as ff:
+        ff.before_emit(lambda kind, data: None if kind == "noise" else data)
+        for kind in ("query", "noise", "no name"):
+            ff.emit(kind, {})
+        assert ff.drain_blocking() == 0
+        counts = ff.stats()
+
+    assert (counts.accepted, counts.delivered, counts.pending) == (1, 1, 0)
+    assert (counts.filtered, counts.refused) == (1, {"schema": 1})
+
+
+def test_what_is_refused_before_anything_else_is_counted(name: str) -> None:
+    ff = FireForget(settings(name))
+    for _ in range(3):
+        ff.emit("query", [1])
+    ff.emit("no name", {})
+    with ff:
+        ff.emit("query", [1])
+
+        assert ff.stats().refused == {"unserializable": 4, "schema": 1}
+
+
+def test_without_a_journal_the_stats_still_tell_what_was_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "taken").write_text("")
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path / "taken" / "journal"))))
+
+    results = [ff.emit("query", {}), ff.emit("query", [1]), ff.emit("query", {})]
+
+    assert results == [None] * 3
+    assert ff.stats().refused == {"journal": 2, "unserializable": 1}
+    assert ff.drain_blocking() == 0
+    ff.close()
+
+
+def test_once_its_directory_can_be_made_the_journal_is_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "taken").write_text("")
+    store = MemoryStore(name)
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path / "taken" / "journal"))))
+    ff.emit("query", {"n": 0})
+    (tmp_path / "taken").unlink()
+    with ff:
+        ff.emit("query", {"n": 1})
+        counts = ff.stats()
+
+    assert (counts.accepted, counts.refused) == (1, {"journal": 1})
+    assert [event.data["n"] for event in stored(store)] == [1]
+
+
+def test_what_the_overflow_gives_up_is_counted_and_told(tmp_path: Path, name: str) -> None:
+    journal = JournalSettings(
+        directory=str(tmp_path), overflow="drop_oldest", max_bytes=4 * 1024 * 1024, segment_bytes=256 * 1024
+    )
+    queue, dropped = TestedQueue(name), list[tuple[str, int]]()
+    queue.down = True
+    ff = FireForget(settings(name, journal=journal, drain_seconds=0.05), queue=queue)
+    ff.on_dropped(lambda reason, count: dropped.append((reason, count)))
+    accepted = sum(ff.emit("query", {"n": n, "text": "x" * 1000}) is not None for n in range(8000))
+    journal_ = ff.open_journal()
+    wait_for(lambda: dropped)
+    ff.close()
+    counts = journal_.counts
+
+    assert counts.accepted == accepted
+    assert counts.dropped == {"overflow": sum(count for _, count in dropped)}
+    assert {reason for reason, _ in dropped} == {"overflow"}
+
+
+# How it begins
+
+
+def test_a_signal_handler_that_emits_while_the_journal_is_opened_loses_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ff, store = FireForget(settings(name)), MemoryStore(name)
+    make, nested = ff._make_journal, list[object]()
+
+    def interrupted() -> Journal:
+        journal = make()
+        if not nested:
+            nested.append(None)
+            nested.append(ff.emit("nested", {}))
+        return journal
+
+    monkeypatch.setattr(ff, "_make_journal", interrupted)
+    with ff:
+        ff.emit("query", {})
+        assert ff.stats().accepted == 2
+
+    assert sorted(event.type for event in stored(store)) == ["nested", "query"]
+
+
+def test_many_threads_may_begin_at_once(tmp_path: Path, name: str) -> None:
+    ff, store = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path)))), MemoryStore(name)
+    begin = threading.Barrier(8)
+    ids: list[str] = []
+
+    def work() -> None:
+        begin.wait()
+        ids.append(str(ff.emit("query", {})))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journals = [path for path in tmp_path.iterdir() if path.is_dir()]
+    ff.close()
+
+    assert len(journals) == 1
+    assert sorted(event.id for event in stored(store)) == sorted(ids)
+
+
+def test_while_the_backend_cannot_start_events_wait(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts, errors = itertools.count(1), list[BaseException]()
+    make = Adapters.queue
+
+    def queue(self: Adapters) -> Queue:
+        if next(attempts) < 3:
+            raise ConnectionError("not yet")
+        return make(self)
+
+    monkeypatch.setattr(Adapters, "queue", queue)
+    store = MemoryStore(name)
+    ff = FireForget(settings(name, dispatch=DispatchSettings(max_backoff_seconds=0.01)))
+    ff.on_error(errors.append)
+    with ff:
+        ff.emit("query", {})
+
+    assert len(stored(store)) == 1
+    assert [str(error) for error in errors] == ["not yet", "not yet"]
+    assert caplog.text.count("cannot start: events wait in the journal") == 2
+
+
+def test_where_no_thread_can_be_started_events_wait_in_the_journal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    ff, store = FireForget(settings(name)), MemoryStore(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_engine, "start", refuse)
+        event_id = ff.emit("query", {})
+        assert ff.stats().pending == 1
+    ff.close()
+
+    assert [event.id for event in stored(store)] == [str(event_id)]
+
+
+@pytest.mark.asyncio
+async def test_events_are_delivered_without_any_drain(name: str) -> None:
+    store = MemoryStore(name)
+    ff = FireForget(settings(name))
+    event_id = str(ff.emit("query", {}))
+    found: list[Event] = []
+
+    async def arrived() -> None:
+        while not found:
+            found.extend(await scan(store))
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(arrived(), 30)
+    await eventually(lambda: ff.stats().delivered == 1)
+    await ff.aclose()
+
+    assert [event.id for event in found] == [event_id]
+
+
+def test_a_mistake_of_ours_does_not_end_the_dispatching(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill, mistakes = Lanes.fill, itertools.count()
+
+    def stumble(self: Lanes) -> bool:
+        if next(mistakes) in {3, 4, 8}:
+            raise ZeroDivisionError
+        return fill(self)
+
+    monkeypatch.setattr(Lanes, "fill", stumble)
+    store, errors = MemoryStore(name), list[BaseException]()
+    ff = FireForget(settings(name, dispatch=DispatchSettings(max_backoff_seconds=0.01)))
+    ff.on_error(errors.append)
+    with caplog.at_level(logging.ERROR, "fireforget"), ff:
+        for n in range(10):
+            ff.emit("query", {"n": n})
+            assert ff.drain_blocking() == 0
+
+    assert len(stored(store)) == 10
+    assert [type(error) for error in errors] == [ZeroDivisionError] * 3
+    assert "the dispatcher failed and is started again" in caplog.text
+
+
+# How it ends
+
+
+def test_an_event_after_the_close_is_accepted_and_delivered_by_the_next_start(name: str) -> None:
+    store = MemoryStore(name)
+    ff = FireForget(settings(name))
+    with ff:
+        ff.emit("query", {"n": 0})
+    late = ff.emit("query", {"n": 1})
+    with ff:
+        ff.emit("query", {"n": 2})
+
+    assert late is not None
+    assert sorted(event.data["n"] for event in stored(store)) == [0, 1, 2]
+    assert ff not in _open
+
+
+def test_closing_twice_and_without_ever_having_begun_is_no_mistake(name: str) -> None:
+    ff = FireForget(settings(name))
+    ff.close()
+    ff.start()
+    ff.close()
+    ff.close()
+
+    assert ff not in _open
+
+
+def test_a_drain_ends_at_its_deadline_and_says_what_is_left(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    queue = TestedQueue(name)
+    queue.down = True
+    ff = FireForget(settings(name), queue=queue)
+    for n in range(10):
+        ff.emit("query", {"n": n})
+
+    left = ff.drain_blocking(0.05)
+    queue.down = False
+    wait_for(lambda: ff.drain_blocking(5.0) == 0)
+    ff.close()
+
+    assert left == 10
+    assert "the drain ended with 10 events pending" in caplog.text
+    assert len(queue.published) == 1
+
+
+@pytest.mark.anyio
+async def test_draining_and_closing_from_a_loop(name: str) -> None:
+    store = MemoryStore(name)
+    async with FireForget(settings(name)) as ff:
+        ff.emit("query", {"n": 0})
+        assert await ff.drain() == 0
+        assert await ff.drain() == 0
+        ff.emit("query", {"n": 1})
+
+    assert len(await scan(store)) == 2
+
+
+@pytest.mark.anyio
+async def test_a_drain_does_not_stop_the_loop(name: str) -> None:
+    queue = TestedQueue(name)
+    queue.down = True
+    ff = FireForget(settings(name), queue=queue)
+    ff.emit("query", {})
+    left: list[int] = []
+    turns = 0
+
+    async def drain() -> None:
+        left.append(await ff.drain(0.1))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(drain)
+        while not left:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+    queue.down = False
+    await ff.aclose()
+
+    assert left == [1]
+    assert turns > 10
+
+
+def test_a_neighbours_journal_that_could_not_be_drained_is_given_back(tmp_path: Path, name: str) -> None:
+    journal = JournalSettings(directory=str(tmp_path), adopt_seconds=0.01)
+    store, queue = MemoryStore(name), TestedQueue(name)
+    queue.down = True
+    first = FireForget(settings(name, journal=journal, drain_seconds=0.05), queue=queue)
+    dead = Pen()
+    dead._journal = Journal.open(tmp_path, first._queue_digest, describe=dead.describe)
+    orphan = dead.emit("query", {"n": 0})
+    dead._journal.close()
+    first.start()
+    wait_for(lambda: first._runtime is not None and first._runtime.pending == 1)
+    first.close()
+    with FireForget(settings(name, journal=journal)):
+        wait_for(lambda: len(list(tmp_path.glob("[!.]*/"))) == 1)
+
+    assert [event.id for event in stored(store)] == [str(orphan)]
+
+
+def test_at_exit_all_are_closed_even_where_one_cannot(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    stubborn, ff, store = FireForget(settings(f"{name}-stubborn")), FireForget(settings(name)), MemoryStore(name)
+    stubborn.emit("query", {})
+    ff.emit("query", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(stubborn, "close", fail)
+        _close_all()
+        left = set(_open)
+    stubborn.close()
+
+    assert len(stored(store)) == 1
+    assert left == {stubborn}
+    assert "cannot close: what is pending stays in the journal" in caplog.text
+
+
+def test_a_backend_that_does_not_let_go_is_not_waited_for_without_end(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = threading.Event()
+
+    class Sticky(MemoryStore):
+        async def aclose(self) -> None:
+            await asyncio.to_thread(released.wait)
+
+    def store(self: Adapters) -> MemoryStore:
+        return Sticky(name)
+
+    monkeypatch.setattr(Adapters, "store", store)
+    monkeypatch.setattr("fireforget._app._GRACE_SECONDS", 0.05)
+    ff = FireForget(settings(name, processing=ProcessingSettings(stop_seconds=0.01)))
+    with ff:
+        ff.emit("query", {})
+        ff.drain_blocking()
+    released.set()
+
+    assert "cannot close in good order" in caplog.text
+    assert shared_engine.running
