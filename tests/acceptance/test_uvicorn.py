@@ -94,7 +94,8 @@ def test_an_application_without_lifespan_is_drained_as_well(site: Site) -> None:
     assert len(site.stored()) == 50
 
 
-def test_where_the_server_has_no_lifespan_the_next_start_delivers_the_rest(site: Site) -> None:
+def test_where_the_server_has_no_lifespan_the_next_start_delivers_the_rest(tmp_path: Path) -> None:
+    site = Site(tmp_path, processing_lease_seconds=1)  # what a worker had taken when it died is held back for so long
     with site.served(BARE, "--lifespan", "off") as server:
         ids = [server.get(f"/{n}") for n in range(50)]
         server.stop(signal.SIGTERM)
@@ -120,7 +121,7 @@ def load(server: Server, seen: list[str], lock: threading.Lock) -> None:
 
 
 def test_a_sigkill_in_the_middle_of_the_load_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    site = Site(tmp_path, processing_lease_seconds=1)  # so long what the dead worker had taken is held back
+    site = Site(tmp_path, processing_lease_seconds=1)
     seen: list[str] = []
     lock = threading.Lock()
     with site.served(SHOP) as server:
