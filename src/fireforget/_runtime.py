@@ -158,7 +158,7 @@ class Runtime:
     async def _adopt(self) -> None:
         while True:
             try:
-                for journal in await asyncio.to_thread(self._neighbours):  # there may be many files to read
+                for journal in await self._look_for_neighbours():
                     _logger.info("adopted a journal with %d events pending", journal.pending)
                     self._dispatcher.add(journal)
             except (FireForgetError, OSError) as error:
@@ -166,3 +166,13 @@ class Runtime:
             for journal in self._dispatcher.finished():
                 journal.close()
             await self._clock.sleep(self._settings.journal.adopt_seconds)
+
+    async def _look_for_neighbours(self) -> list[Journal]:
+        """In a thread, for there may be many files to read. What it finds too late is given back."""
+        looking = asyncio.ensure_future(asyncio.to_thread(self._neighbours))
+        try:
+            return await asyncio.shield(looking)
+        except asyncio.CancelledError:
+            for journal in await looking:
+                journal.close()
+            raise

@@ -427,6 +427,36 @@ def test_a_neighbours_journal_that_could_not_be_drained_is_given_back(tmp_path: 
     assert [event.id for event in stored(store)] == [str(orphan)]
 
 
+def test_a_neighbours_journal_that_is_found_too_late_is_given_back(tmp_path: Path, name: str) -> None:
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
+    dead = Pen()
+    dead._journal = Journal.open(tmp_path, ff._queue_digest, describe=dead.describe)
+    dead.emit("query", {"n": 0})
+    dead._journal.close()
+    look, looking, go_on = ff._adopt, threading.Event(), threading.Event()
+
+    def look_slowly() -> list[Journal]:
+        looking.set()
+        go_on.wait()
+        return look()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ff, "_adopt", look_slowly)
+        ff.start()
+        looking.wait()
+        runtime = ff._runtime
+        assert runtime is not None
+        closing = threading.Thread(target=ff.close)
+        closing.start()
+        wait_for(lambda: all(task.cancelling() or task.done() for task in runtime._tasks))
+        go_on.set()
+        closing.join()
+    (found,) = look()
+
+    assert found.pending == 1
+    found.close()
+
+
 def test_at_exit_all_are_closed_even_where_one_cannot(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
