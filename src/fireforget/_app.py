@@ -93,7 +93,7 @@ class FireForget(Emitter):
         """Wrap any ASGI application. Its lifespan starts and drains this object."""
         from fireforget.asgi import Middleware
 
-        return Middleware(app, self, self.settings.http)
+        return Middleware(app, self, self.settings.http, self.settings.secret_bytes)
 
     @contextmanager
     def context(

@@ -35,13 +35,16 @@ class RequestSource:
     Args:
         settings: Where sessions and request ids come from.
         on_error: Called with what work handed to `wait_until` raised.
+        secret: Of the salts of sessions from address and agent; None for random ones.
     """
 
-    def __init__(self, settings: HttpSettings, on_error: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, settings: HttpSettings, on_error: Callable[[BaseException], None], secret: bytes | None = None
+    ) -> None:
         self.on_error = on_error
         self._cookie = settings.session_cookie
         self._from_client = settings.session_from_client
-        self._salt = DailySalt()
+        self._salt = DailySalt(secret)
         self._wanted = {
             b"traceparent": "traceparent",
             settings.request_id_header.lower().encode("latin-1"): "requestid",

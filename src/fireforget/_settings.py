@@ -89,8 +89,8 @@ class HttpSettings(_Section, frozen=True):
         exclude: Paths without such an event; a trailing ``*`` matches any rest.
         session_header: Header that carries the session id; empty for none.
         session_cookie: Cookie that carries it; empty for none.
-        session_from_client: Where neither gave one, a hash of address and agent under a salt
-            that changes daily; each process has its own salt.
+        session_from_client: Where neither gave one, a hash of address and agent under a salt that changes daily.
+            Without the top-level `secret` each process has a salt of its own.
         request_id_header: Header that carries the request id of a proxy or client.
     """
 
@@ -116,6 +116,8 @@ class ProcessingSettings(_Section, frozen=True):
         concurrency: Most groups of one key processed side by side.
         stop_seconds: How long a stop waits for what is in work.
         purge_seconds: How often expired records are deleted.
+        session: Give events without a session id the one in their data or, with the top-level `secret`, a hash of
+            address and agent under a salt that changes daily.
         user_agent: Enrich events that carry a user agent (needs ``fireforget[enrich]``).
         geo_database: Path of a MaxMind database; empty for no geo enrichment.
         ip_addresses: What becomes of client addresses: ``"hash"``, ``"drop"`` or ``"keep"``.
@@ -132,6 +134,7 @@ class ProcessingSettings(_Section, frozen=True):
     concurrency: Count = 4
     stop_seconds: Positive = 10.0
     purge_seconds: Positive = 3600.0
+    session: bool = False
     user_agent: bool = False
     geo_database: str = ""
     ip_addresses: Literal["hash", "drop", "keep"] = "hash"
@@ -176,6 +179,8 @@ class Settings(_Section, frozen=True):
         mailer: URL of the mailer; empty for the backend's default.
         source: CloudEvents ``source``; empty for `name`.
         plugin: Module that registers event types and may define ``enrichers``; empty for none.
+        secret: Random text of at least 16 bytes, the same in all processes, from which the daily salts of sessions and
+            client addresses are derived. Empty: each process makes salts of its own and forgets them.
         max_event_bytes: Largest encoded data of one event. 128 KiB, which fits every queue and store.
         drain_seconds: How long a shutdown may take to deliver what is pending.
         sampling: Share of requests whose events of a type are kept, by type name; ``"*"`` for all others.
@@ -189,6 +194,7 @@ class Settings(_Section, frozen=True):
     mailer: str = ""
     source: str = ""
     plugin: str = ""
+    secret: str = ""
     max_event_bytes: Annotated[int, msgspec.Meta(ge=256, le=128 * 1024)] = 128 * 1024
     drain_seconds: Positive = 10.0
     sampling: dict[str, Share] = {}
@@ -198,10 +204,26 @@ class Settings(_Section, frozen=True):
     processing: ProcessingSettings = ProcessingSettings()
     report: ReportSettings = ReportSettings()
 
+    def __post_init__(self) -> None:
+        """Refuse a secret that is too short.
+
+        Raises:
+            SettingsError: It is.
+        """
+        if self.secret:
+            from fireforget._salt import DailySalt
+
+            DailySalt(self.secret_bytes)
+
     def __repr__(self) -> str:
-        """All keys, with the credentials of URLs left out."""
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__)
-        return f"Settings({without_secrets(shown)})"
+        """All keys, with the secret and the credentials of URLs left out."""
+        shown = msgspec.structs.asdict(self) | {"secret": "***" if self.secret else ""}
+        return f"Settings({without_secrets(', '.join(f'{name}={value!r}' for name, value in shown.items()))})"
+
+    @property
+    def secret_bytes(self) -> bytes | None:
+        """The secret as salts take it; None where there is none."""
+        return self.secret.encode() or None
 
     @property
     def journal_directory(self) -> Path:

@@ -57,12 +57,13 @@ class Middleware:
         app: The application.
         host: Where events go and what is drained.
         settings: Request events, sessions and request ids.
+        secret: Shared with other processes, so that sessions from address and agent agree; None for none.
     """
 
-    def __init__(self, app: App, host: Host, settings: HttpSettings) -> None:
+    def __init__(self, app: App, host: Host, settings: HttpSettings, secret: bytes | None = None) -> None:
         self.app = app
         self._host = host
-        self._source = RequestSource(settings, host.on_work_error)
+        self._source = RequestSource(settings, host.on_work_error, secret)
         self._events = settings.events
         self._exact = frozenset(path for path in settings.exclude if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in settings.exclude if path.endswith("*"))

@@ -19,10 +19,12 @@ from fireforget._backends import Adapters
 from fireforget._engine import shared_engine
 from fireforget._journal import Journal
 from fireforget._lanes import Lanes
-from fireforget._settings import DispatchSettings, JournalSettings, ProcessingSettings
+from fireforget._settings import DispatchSettings, HttpSettings, JournalSettings, ProcessingSettings
 from fireforget.abc import Event, Message, Outcome, Query, Queue
+from fireforget.asgi import Receive, Scope, Send
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
+from tests.asgi import call, http_scope
 from tests.emitting import Pen
 from tests.waiting import eventually, wait_for
 
@@ -121,6 +123,20 @@ def test_event_types_of_its_own_validate_what_is_processed(name: str) -> None:
 def test_a_configuration_that_cannot_work_is_told_at_once() -> None:
     with pytest.raises(SettingsError):
         FireForget(Settings(queue="moon://x"))
+
+
+def test_the_secret_reaches_the_sessions_of_requests_and_the_processing(name: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        ff.emit("query", {"ip": "203.0.113.9"})
+
+    store, http = MemoryStore(name), HttpSettings(session_from_client=True)
+    for _ in range(2):
+        with FireForget(settings(name, secret="0123456789abcdef", http=http)) as ff:
+            asyncio.run(call(ff.wrap(app), http_scope(headers=[(b"user-agent", b"Firefox")])))
+
+    first, second = stored(store)
+    assert first.sessionid == second.sessionid
+    assert first.data == second.data != {"ip": "203.0.113.9"}
 
 
 def test_hooks_are_told_of_what_happens_to_messages(name: str) -> None:

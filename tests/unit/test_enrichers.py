@@ -197,6 +197,16 @@ class TestOrder:
         text = msgspec.json.encode(_wire(with_data(origin="203.0.113.9")))
         assert Intake(settings).read(text).data == {}
 
+    def test_with_the_secret_of_the_settings_processes_agree(self) -> None:
+        """About hashed addresses, and about the sessions that `session` makes."""
+        text = msgspec.json.encode(_wire(with_data(ip="203.0.113.9")))
+        settings = ProcessingSettings(session=True)
+        first, second = (Intake(settings, secret=SECRET).read(text) for _ in range(2))
+        assert first == second
+        assert first.sessionid
+        assert Intake(settings).read(text).sessionid is None
+        assert Intake(secret=SECRET).read(text).sessionid is None
+
     @pytest.mark.asyncio
     async def test_enrichers_run_in_order_whether_or_not_they_wait(self) -> None:
         """Direct ones may stand before and behind those that await."""

@@ -145,6 +145,16 @@ def test_two_processes_have_salts_of_their_own() -> None:
     assert DailySalt().digest(b"a", today) != DailySalt().digest(b"a", today)
 
 
+def test_processes_that_share_a_secret_agree_about_the_session() -> None:
+    settings = HttpSettings(session_from_client=True)
+    scope = http_scope(headers=[(b"user-agent", b"Firefox")])
+    sources = [RequestSource(settings, ignore, secret) for secret in (b"s" * 16, b"s" * 16, b"t" * 16, None)]
+    sessions = [source.attributes(scope).sessionid for source in sources]
+
+    assert sessions[0] == sessions[1]
+    assert len(set(sessions)) == 3
+
+
 @pytest.mark.parametrize("value", [b"a\x00b", b"tab\there", b"bell\x07"])
 def test_what_cannot_stand_in_a_line_is_not_taken_over(value: bytes) -> None:
     found = attributes(

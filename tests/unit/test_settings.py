@@ -192,6 +192,22 @@ def test_settings_can_be_shown_without_giving_secrets_away() -> None:
     assert "host/q" in repr(settings)
 
 
+def test_a_secret_is_not_shown() -> None:
+    settings = settings_from({"secret": "correct horse battery"})
+
+    assert settings.secret_bytes == b"correct horse battery"
+    assert "correct" not in repr(settings)
+    assert "secret='***'" in repr(settings)
+
+
+def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, empty: Path) -> None:
+    monkeypatch.setenv("FIREFORGET_SECRET", "hunter2")
+
+    with pytest.raises(SettingsError, match="the secret has 7 bytes: use at least 16 random ones") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="immutable"):
         Settings().name = "other"  # type: ignore[misc]

@@ -31,7 +31,7 @@ def make_processor(
         SettingsError: The plugin cannot be imported, or an enricher cannot be made.
     """
     enrichers = load_plugin(settings.plugin)
-    intake = Intake(settings.processing, enrichers, types=types)
+    intake = Intake(settings.processing, enrichers, types=types, secret=settings.secret_bytes)
     attempts = settings.processing.max_attempts
     return Processor(store, dead_letters, intake, max_attempts=attempts, hooks=hooks, clock=clock)
 

@@ -14,7 +14,7 @@ from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Record
 from fireforget.errors import SchemaError
-from fireforget.processing.enrichers import DirectEnricher, Geo, UserAgent
+from fireforget.processing.enrichers import DirectEnricher, Geo, Session, UserAgent
 from fireforget.processing.privacy import Privacy
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class Intake:
     address.
 
     Args:
-        settings: `retention_days`, `unknown_types`, `user_agent`, `geo_database`, `ip_addresses` and
+        settings: `retention_days`, `unknown_types`, `session`, `user_agent`, `geo_database`, `ip_addresses` and
             `ip_fields` count here. None for the defaults.
         enrichers: Further enrichers, in order. A `Privacy` among them runs last, in place of the settings'
             own.
         types: The registered event types.
+        secret: Shared with other processes, so that hashed addresses and sessions agree; None for none.
 
     Raises:
         SettingsError: An enricher that the settings ask for cannot be made.
@@ -55,12 +56,13 @@ class Intake:
         enrichers: Sequence[Enricher] = (),
         *,
         types: EventTypes = shared_types,
+        secret: bytes | None = None,
     ) -> None:
         settings = settings or ProcessingSettings()
         self._types = types
         self._refuse_unknown = settings.unknown_types == "refuse"
         self._retention = timedelta(days=settings.retention_days) if settings.retention_days else None
-        steps = _in_order(settings, enrichers)
+        steps = _in_order(settings, enrichers, secret)
         direct = 0
         while direct < len(steps) and isinstance(steps[direct], DirectEnricher):
             direct += 1
@@ -123,9 +125,11 @@ class Intake:
         return lifted
 
 
-def _in_order(settings: ProcessingSettings, given: Sequence[Enricher]) -> list[Enricher]:
+def _in_order(settings: ProcessingSettings, given: Sequence[Enricher], secret: bytes | None) -> list[Enricher]:
     """All enrichers, `Privacy` last."""
     steps: list[Enricher] = []
+    if settings.session:
+        steps.append(Session(secret))
     if settings.user_agent:
         steps.append(UserAgent())
     if settings.geo_database:
@@ -133,7 +137,7 @@ def _in_order(settings: ProcessingSettings, given: Sequence[Enricher]) -> list[E
     steps += [step for step in given if not isinstance(step, Privacy)]
     private: list[Enricher] = [step for step in given if isinstance(step, Privacy)]
     if not private and settings.ip_addresses != "keep":
-        private.append(Privacy(settings.ip_addresses, fields=settings.ip_fields))
+        private.append(Privacy(settings.ip_addresses, fields=settings.ip_fields, secret=secret))
     return steps + private
 
 
