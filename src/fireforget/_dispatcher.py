@@ -139,10 +139,11 @@ class Dispatcher:
                 if more:
                     await asyncio.sleep(0)
                     continue
-                self.waker.asleep = True
-                if self._fill():
-                    self.waker.asleep = False
-                    continue
+                if not self._gathering():
+                    self.waker.asleep = True
+                    if self._fill():
+                        self.waker.asleep = False
+                        continue
                 await self.waker.sleep(self._clock, self._seconds_until_due())
         finally:
             for call in self._calls:
@@ -172,6 +173,11 @@ class Dispatcher:
     def _waiting(self) -> list[tuple[Lanes, Lane]]:
         """Lanes that have something to publish and no call under way."""
         return [(lanes, lane) for lanes in self._sources for lane in lanes if not lane.in_flight and not lane.empty]
+
+    def _gathering(self) -> bool:
+        """Is a pack waiting for company? Then no event that joins it needs to wake anybody."""
+        now = self._clock.monotonic()
+        return any(lane.not_before <= now for _, lane in self._waiting())
 
     def _seconds_until_due(self) -> float | None:
         """When the next call may be begun; None where only an event or the end of a call can tell."""
