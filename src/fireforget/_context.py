@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from fireforget._work import Job
 
 KEY_HASH_MASK: Final = 0xFFFF
-_PLAIN: Final = re.compile("[0-9a-f-]{36}").fullmatch
 
 
 class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,9 +37,6 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def fragment(self) -> bytes:
         """The attributes as JSON members, without braces."""
-        alone = self.sessionid is self.requestid is self.traceparent is None
-        if alone and _PLAIN(self.correlationid):  # the usual case, at half the cost
-            return b'"correlationid":"%b"' % self.correlationid.encode()
         return encode(self)[1:-1]
 
     def key_hash(self) -> int:

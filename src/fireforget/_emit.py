@@ -124,8 +124,10 @@ class Emitter:
             context = current.get()
             journal = self._journal
             tail: Segment = journal.tail
-            if context.tail is not tail or attributes or self._before_emit:
+            if attributes or self._before_emit:
                 return self._emit_slowly(event_type, data, attributes)
+            if context.tail is not tail:
+                return self._emit_first(context, event_type, data)
             if type(data) is dict:
                 word = context.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
                 payload = encode(data)
@@ -145,6 +147,17 @@ class Emitter:
             return EventId(now, sequence, journal.nonce)
         except Exception:  # noqa: BLE001 - whatever it is, the slow path decides it with care
             return self._emit_slowly(event_type, data, attributes)
+
+    def _emit_first(self, context: ExecutionContext, event_type: object, data: object) -> EventId | None:
+        """The first event of a request, or of a segment, where all else is as usual."""
+        known = self._known[event_type] if type(data) is dict else None  # type: ignore[index]  # as in `emit`
+        if known is None or known.threshold < _EVERYTHING:
+            return self._emit_slowly(event_type, data, None)
+        payload = encode(data)
+        if len(payload) > SAFE_BYTES:
+            return self._emit_slowly(event_type, data, None)
+        context.prepare()
+        return self._append(known, context, None, payload)
 
     def before_emit(self, hook: BeforeEmit) -> BeforeEmit:
         """Register a hook that may change or drop an event; a decorator. Where it raises, the event is refused."""
@@ -186,15 +199,13 @@ class Emitter:
 
     def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self._journal or self.open_journal()
-        now = self._now()
-        sequence = journal.next_sequence()
-        event_id = EventId(now, sequence, journal.nonce)
+        event_id = EventId(self._now(), journal.next_sequence(), journal.nonce)
         if known.threshold < _EVERYTHING:
             if crc32((correlation or str(event_id)).encode()) >= known.threshold:
                 return self._count_out("sampled_out")
             if not binding.fragment:
                 binding = Binding(b"", 0)  # so that the decision about this event is not kept for the next one
-        if not journal.append(binding, known.name, now, sequence, payload):
+        if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
             return self._refuse("overflow", JournalError(journal.trouble or "the journal is full"))
         if self._waker.asleep:
             self._waker.wake()

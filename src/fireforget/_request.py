@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
-from fireforget._context import Attributes, ExecutionContext
+from fireforget._context import KEY_HASH_MASK, Attributes, ExecutionContext
 from fireforget._event import uuid7_time
 from fireforget._salt import DailySalt
 
@@ -45,13 +46,19 @@ class RequestSource:
         self._cookie = settings.session_cookie
         self._from_client = settings.session_from_client
         self._salt = DailySalt(secret)
-        self._wanted = {
-            b"traceparent": "traceparent",
-            settings.request_id_header.lower().encode("latin-1"): "requestid",
-            settings.session_header.lower().encode("latin-1"): "sessionid",
-            b"cookie": "cookie",
-            b"user-agent": "agent",
-        }
+        wanted = {"traceparent": "traceparent"}
+        wanted |= {settings.request_id_header: "requestid", settings.session_header: "sessionid"}
+        wanted |= {"cookie": "cookie"} if self._cookie else {}
+        wanted |= {"user-agent": "agent"} if self._from_client else {}
+        self._wanted = {name.lower().encode("latin-1"): what for name, what in wanted.items() if name}
+
+    def tells_nothing(self, scope: MutableMapping[str, Any]) -> bool:
+        """Has the request nothing to say of itself, so that its only attribute is a new correlation id? Most have."""
+        wanted = self._wanted
+        for name, _ in scope.get("headers", ()):
+            if name in wanted:
+                return False
+        return not self._from_client and "opentelemetry.sdk.trace" not in sys.modules
 
     def attributes(self, scope: MutableMapping[str, Any]) -> Attributes:
         """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
@@ -83,11 +90,11 @@ class RequestContext(ExecutionContext):
         loop: The asyncio loop or trio token that serves it.
     """
 
-    __slots__ = ("_scope", "_source")
+    __slots__ = ("_correlation", "_scope", "_source")
 
     def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
         self.tail = None
-        self._attributes = None
+        self.fragment = b""
         self._jobs = ()
         self._open = True
         self._scope = scope
@@ -95,12 +102,31 @@ class RequestContext(ExecutionContext):
         self._loop = loop
 
     def prepare(self) -> None:
-        """Make the attributes from the scope, and all the rest."""
+        """Make what the events of the request share from the scope, and all the rest."""
+        if self.fragment:
+            return
+        source = self._source
+        self.on_error = source.on_error
+        self._deadline = None
+        self._held = []
+        if not source.tells_nothing(self._scope):
+            self._bind(source.attributes(self._scope))
+            return
+        self._attributes = None
+        self._correlation = str(uuid7())
+        text = self._correlation.encode()
+        self.words = {}
+        self.base = 0
+        self.key_hash = crc32(text) & KEY_HASH_MASK
+        self.fragment = b'"correlationid":"%b"' % text
+
+    @property
+    def attributes(self) -> Attributes:
+        """What the events of the request share."""
+        self.prepare()
         if self._attributes is None:
-            self.on_error = self._source.on_error
-            self._deadline = None
-            self._held = []
-            self._bind(self._source.attributes(self._scope))
+            self._attributes = Attributes(self._correlation)
+        return self._attributes
 
 
 def new_correlation_id() -> str:
@@ -114,15 +140,17 @@ def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
     None for what was not found: paths that a stranger invents have no end.
     """
     route = scope.get("route")
-    template = getattr(route, "path_format", None) or getattr(route, "path", None)
     given = scope.get("path_params")
-    parameters: Mapping[str, object] = given if isinstance(given, Mapping) else {}
-    if isinstance(template, str):
-        others = {name: value for name, value in parameters.items() if f"{{{name}" not in template}
-        return (_named(_mount(scope, route), others) + template)[:_LONGEST]
+    parameters: Mapping[str, object] = given if given and isinstance(given, Mapping) else {}
+    if route is not None:
+        template = getattr(route, "path_format", None) or getattr(route, "path", None)
+        if isinstance(template, str):
+            others = {name: value for name, value in parameters.items() if f"{{{name}" not in template}
+            return (_named(_mount(scope, route), others) + template)[:_LONGEST]
     if status == _NOT_FOUND:
         return None
-    return _named(scope.get("path", ""), parameters)[:_LONGEST]
+    path: str = scope.get("path", "")
+    return _named(path, parameters)[:_LONGEST]
 
 
 def _mount(scope: MutableMapping[str, Any], route: object) -> str:
@@ -135,6 +163,8 @@ def _mount(scope: MutableMapping[str, Any], route: object) -> str:
 
 def _named(path: str, parameters: Mapping[str, object]) -> str:
     """The path with the names of its parameters in place of their values; the last ones first."""
+    if not parameters:
+        return path
     for name, value in reversed(list(parameters.items())):
         text = f"/{value}"
         at = f"{path}/".rfind(f"{text}/")
