@@ -64,9 +64,9 @@ class RememberingHost:
     def start(self) -> None:
         self.log.append("start")
 
-    async def drain(self) -> None:
+    async def aclose(self) -> None:
         await anyio.lowlevel.checkpoint()
-        self.log.append("drain")
+        self.log.append("close")
 
     def on_work_error(self, error: BaseException) -> None:
         self.errors.append(error)

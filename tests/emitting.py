@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fireforget import Event, EventTypes, ExecutionContext
+from fireforget._attributes import Attributes
 from fireforget._clock import Clock, SystemClock
-from fireforget._context import Attributes, current
+from fireforget._context import current
 from fireforget._emit import Emitter
 from fireforget._event import decode_event, split_batch, uuid7_text
 from fireforget._journal import Counts, Journal, Options

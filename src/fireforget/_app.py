@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack, contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from fireforget._attributes import Attributes
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import Clock, SystemClock
-from fireforget._context import Attributes, ExecutionContext, current, process_context
+from fireforget._context import ExecutionContext, current, process_context
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
@@ -38,6 +39,11 @@ _logger: Final = logging.getLogger("fireforget")
 
 _GRACE_SECONDS: Final = 1.0
 """How much longer than the drain itself its caller waits for the answer from the background thread."""
+
+_TRY_AGAIN_SECONDS: Final = 1.0
+"""How long an `emit` does not try again to open a journal that could not be opened."""
+
+_MOST_NAMES: Final = 5
 
 _EXIT_SECONDS: Final = 10.0
 """How long the exit of a program without events waits for work handed to `wait_until`."""
@@ -76,6 +82,10 @@ class FireForget(Emitter):
         self._runtime: Runtime | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._started = False
+        self._neighbours: list[Journal] = []
+        self._recovered = 0
+        self._last_counts = Counts()
+        self._trouble: tuple[float, str] | None = None
         super().__init__(
             source=self.settings.source or self.settings.name,
             types=types if types is not None else shared_types,
@@ -123,17 +133,24 @@ class FireForget(Emitter):
             current.reset(token)
 
     def stats(self) -> Counts:
-        """What became of the events of this process.
+        """What became of the events since the start; after `close`, what had become of them then.
 
-        At every moment accepted = delivered + pending + dead-lettered + dropped + corrupt.
+        At every moment accepted = delivered + pending + dead-lettered + dropped + corrupt. Delivered means that the
+        queue has them.
         """
-        try:
-            return self.open_journal().counts
-        except JournalError:
-            return Counts(refused=dict(self._refused_early))
+        journal: Journal | None = self._journal
+        if journal is None:
+            counts = Counts(refused=dict(self._refusals.untold))
+            counts.add(self._last_counts)
+            return counts
+        self._refusals.tell(journal)
+        counts = journal.counts
+        counts.recovered += self._recovered
+        return counts
 
     def start(self) -> None:
         """Open the journal and start the background thread. The first `emit` does it, too."""
+        self._trouble = None
         self.open_journal()
         self._start_runtime()
 
@@ -141,14 +158,23 @@ class FireForget(Emitter):
         """The process's journal, opened at the first need; the background thread is started with it.
 
         Raises:
-            JournalError: It cannot be opened; the message says the mend.
+            JournalError: It cannot be opened; the message says the mend. For a second the same is said again, without
+                another try.
         """
         journal: Journal | None = self._journal
-        if journal is None:
-            with _lock:
-                journal = self._journal
-                if journal is None:
+        if journal is not None:
+            return journal
+        with _lock:
+            journal = self._journal
+            if journal is None:
+                now = self._clock.monotonic()
+                if self._trouble is not None and now < self._trouble[0]:
+                    raise JournalError(self._trouble[1])
+                try:
                     journal = self._install(self._make_journal())
+                except JournalError as error:
+                    self._trouble = now + _TRY_AGAIN_SECONDS, str(error)
+                    raise
         return journal
 
     def _install(self, made: Journal) -> Journal:
@@ -158,8 +184,8 @@ class FireForget(Emitter):
             made.close()
             return journal
         self._journal = made
-        while self._refused_early:
-            made.note("refused", *self._refused_early.popitem())
+        self._trouble = None
+        self._refusals.tell(made)
         _open.add(self)
         self._start_runtime()
         return made
@@ -173,7 +199,11 @@ class FireForget(Emitter):
         """Take over the journals of dead processes that published to the same queue."""
         from fireforget._journal.adoption import adopt
 
-        return adopt(self.settings.journal_directory, self._queue_digest, self._journal_options)
+        with _adopting:
+            found = adopt(self.settings.journal_directory, self._queue_digest, self._journal_options)
+            self._neighbours = [*(journal for journal in self._neighbours if not journal.closed), *found]
+            self._recovered += sum(journal.pending for journal in found)
+        return found
 
     @property
     def _queue_digest(self) -> str:
@@ -206,7 +236,14 @@ class FireForget(Emitter):
         return await anyio.to_thread.run_sync(self.drain_blocking, seconds, abandon_on_cancel=True)
 
     def drain_blocking(self, seconds: float | None = None) -> int:
-        """As `drain`, for a thread without an event loop."""
+        """As `drain`, for a thread without an event loop.
+
+        Raises:
+            RuntimeError: It was called in the background thread itself, as in a hook.
+        """
+        if shared_engine.current:
+            message = "drain_blocking would block the background thread that has to deliver: await drain() there"
+            raise RuntimeError(message)
         allowed = self.settings.drain_seconds if seconds is None else seconds
         until = time.monotonic() + allowed
         _finish_work(allowed)
@@ -236,7 +273,10 @@ class FireForget(Emitter):
             except (TimeoutError, RuntimeError) as error:
                 _logger.warning("cannot close in good order: %s", str(error) or "no answer in time")
         if journal is not None:
+            self._refusals.tell(journal)
             journal.close()
+            self._last_counts = journal.counts
+            self._last_counts.recovered += self._recovered
 
     async def aclose(self) -> None:
         """As `close`, for code on an event loop."""
@@ -325,9 +365,11 @@ class FireForget(Emitter):
 
     def forget_parent(self) -> None:
         """In a forked child: leave the parent's journal to the parent and begin with nothing."""
-        if self._journal is not None:
-            self._journal.after_fork_in_child()
+        for journal in (self._journal, *self._neighbours):
+            if journal is not None:
+                journal.after_fork_in_child()
         self._journal = self._runtime = self._beginning = None
+        self._neighbours, self._recovered, self._last_counts = [], 0, Counts()
         self._waker = NoWaker()
         self._started = False
 
@@ -335,6 +377,8 @@ class FireForget(Emitter):
 _open: Final[set[FireForget]] = set()
 """Those with a journal: they are drained at interpreter exit, and reset after a fork."""
 
+_adopting: Final = threading.Lock()
+"""Held by who takes over journals, and by who forks: a child knows every lock that its parent holds."""
 _lock: Final = threading.RLock()
 """Held by who opens or closes a journal, and by who forks: a child never inherits half of one."""
 
@@ -349,7 +393,10 @@ def _finish_work(seconds: float) -> None:
     """Wait for the work handed to `wait_until`, if there ever was any."""
     work = sys.modules.get("fireforget._work")
     if work is not None:
-        work.wait_for(list(work.Job.unfinished), seconds)
+        left = work.wait_for(work.Job.others(), seconds)
+        if left:
+            names = ", ".join(sorted({job.name for job in left})[:_MOST_NAMES])
+            _logger.warning("work handed to wait_until has not ended within %g s: %s", seconds, names)
 
 
 def _close_all() -> None:
@@ -368,9 +415,19 @@ def _forget_parents() -> None:
     for fireforget in list(_open):
         fireforget.forget_parent()
     _open.clear()
+    _let_emit()
+
+
+def _hold_all() -> None:
+    _adopting.acquire()
+    _lock.acquire()
+
+
+def _let_emit() -> None:
     _lock.release()
+    _adopting.release()
 
 
 shared_engine.at_exit(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget_parents)
+    os.register_at_fork(before=_hold_all, after_in_parent=_let_emit, after_in_child=_forget_parents)

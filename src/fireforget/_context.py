@@ -7,44 +7,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
-from zlib import crc32
 
 import msgspec
 
-from fireforget._encode import encode
+from fireforget._attributes import Attributes, attributes_of
 from fireforget._journal import Binding
 
 if TYPE_CHECKING:
     from fireforget._work import Job
 
-KEY_HASH_MASK: Final = 0xFFFF
 
-
-class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The CloudEvents attributes that the events of one request share, as JSON members.
-
-    Args:
-        correlationid: UUIDv7 of the request.
-        sessionid: Whose visit it belongs to.
-        requestid: The id that a client or proxy sent.
-        traceparent: W3C trace context.
-    """
-
-    correlationid: str = ""
-    sessionid: str | None = None
-    requestid: str | None = None
-    traceparent: str | None = None
-
-    def fragment(self) -> bytes:
-        """The attributes as JSON members, without braces."""
-        return encode(self)[1:-1]
-
-    def key_hash(self) -> int:
-        """The hash of the ordering key that the lane follows from: the same in every process."""
-        return crc32((self.sessionid or self.correlationid).encode()) & KEY_HASH_MASK
-
-
-class ExecutionContext(Binding):
+class ExecutionContext:
     """What the code of one request shares, whatever task or thread it runs in.
 
     Outside any request there is one such context for the process; each event emitted under it is a correlation of
@@ -56,9 +29,12 @@ class ExecutionContext(Binding):
             is neither.
         deadline: Monotonic moment at which the host ends this execution; None where it sets no limit.
         on_error: Called with what work handed to `wait_until` raised.
+
+    Attributes:
+        binding: What its events share, as the journal knows it. Replaced whole, for other threads emit meanwhile.
     """
 
-    __slots__ = ("_attributes", "_deadline", "_held", "_jobs", "_loop", "_open", "on_error")
+    __slots__ = ("_deadline", "_held", "_jobs", "_loop", "_open", "binding", "on_error")
 
     def __init__(
         self,
@@ -67,22 +43,19 @@ class ExecutionContext(Binding):
         deadline: float | None = None,
         on_error: Callable[[BaseException], None] | None = None,
     ) -> None:
-        super().__init__(b"", 0)
         self._loop = loop
         self._deadline = deadline
         self.on_error = on_error
         self._open = False
         self._held: list[Callable[[], None]] = []
         self._jobs: Sequence[Job] = ()
-        self._attributes: Attributes | None = None
-        if attributes is not None:
-            self._bind(attributes)
+        self.binding = Binding(b"", 0) if attributes is None else attributes.binding()
 
     @property
     def attributes(self) -> Attributes | None:
         """The shared attributes; None in the process's own context."""
         self.prepare()
-        return self._attributes
+        return attributes_of(self.binding)
 
     @property
     def correlationid(self) -> str | None:
@@ -102,7 +75,7 @@ class ExecutionContext(Binding):
         if attributes is None:
             message = "the process's own context has no session: use `with ff.context(sessionid=...)`"
             raise RuntimeError(message)
-        self._bind(msgspec.structs.replace(attributes, sessionid=value))
+        self.binding = msgspec.structs.replace(attributes, sessionid=value).binding()
 
     @property
     def deadline(self) -> float | None:
@@ -154,14 +127,6 @@ class ExecutionContext(Binding):
 
     def prepare(self) -> None:
         """Make ready what is left until it is needed."""
-
-    def _bind(self, attributes: Attributes) -> None:
-        self._attributes = attributes
-        self.tail = None
-        self.words = {}
-        self.base = 0
-        self.fragment = attributes.fragment()
-        self.key_hash = attributes.key_hash()
 
 
 process_context: Final = ExecutionContext()

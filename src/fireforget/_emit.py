@@ -7,45 +7,40 @@ attributes, hooks, sampling, data that must be coerced, a full journal) leaves i
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zlib import crc32
 
 import msgspec
 
-from fireforget._context import Attributes, ExecutionContext, current
-from fireforget._encode import SAFE_BYTES, check_depth, encode, encode_slowly
-from fireforget._event import RESERVED_ATTRIBUTES, EventId
+from fireforget._attributes import alone
+from fireforget._context import current
+from fireforget._encode import SAFE_BYTES, encode, encode_within
+from fireforget._event import EventId
 from fireforget._journal import PACK, Binding
+from fireforget._refusals import Refusals
 from fireforget._schema import EventTypes, check_type_name
 from fireforget.errors import (
     AttributeNameError,
     EventError,
+    HookError,
     JournalError,
     SchemaError,
-    TooLargeError,
-    UnserializableError,
 )
 
 if TYPE_CHECKING:
+    from fireforget._attributes import Attributes
     from fireforget._clock import Clock
+    from fireforget._context import ExecutionContext
     from fireforget._journal import Journal, Segment
-
-_logger: Final = logging.getLogger("fireforget")
 
 BeforeEmit = Callable[[str, Any], Any]
 """Gets the type and the data; returns the data to emit, changed or not, or None to drop the event."""
 
-_SHARED: Final = frozenset(Attributes.__struct_fields__)
 _EVERYTHING: Final = 1 << 32
-_BRACE: Final = ord("{")
-_NONCHARACTERS: Final = ("\ufffe".encode(), "\uffff".encode())
-_ESCAPE_GROWTH: Final = 3
-_EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_MOST_KNOWN: Final = 5000
+"""Event types that are remembered: names that somebody makes up must not fill the memory."""
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -100,10 +95,9 @@ class Emitter:
         self._before_emit: list[BeforeEmit] = []
         self._journal: Any = None  # a Journal once it is open; until then the slow path opens it
         self._waker: Any = NoWaker()
-        self._said: set[str] = set()
-        self._refused_early: dict[str, int] = {}
+        self._refusals = Refusals()
 
-    def emit(
+    def emit(  # noqa: C901, PLR0911 - one flat path: each call that it does without is time of the application's
         self, event_type: object, data: object = None, attributes: Mapping[str, str | int | bool | None] | None = None
     ) -> EventId | None:
         """Accept an event: it is safe in the journal when this returns, and travels on in the background.
@@ -120,47 +114,52 @@ class Emitter:
         Returns:
             The event's id, or None where it was refused, sampled out or filtered, which `stats` counts by reason.
         """
+        payload = b""
         try:
-            context = current.get()
-            journal = self._journal
-            tail: Segment = journal.tail
-            if attributes or self._before_emit:
-                return self._emit_slowly(event_type, data, attributes)
-            if context.tail is not tail:
-                return self._emit_first(context, event_type, data)
-            if type(data) is dict:
-                word = context.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
-                payload = encode(data)
-            elif data is None:
-                word = context.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there
-                payload = encode(event_type)
-            else:
-                return self._emit_slowly(event_type, data, attributes)
-            size = len(payload)
-            if size > SAFE_BYTES:
-                return self._emit_slowly(event_type, data, attributes)
-            now = self._now()
-            sequence = journal.next_sequence()
-            tail.write(PACK(tail.magic, size, 0, sequence, word, now) + payload)
+            try:
+                binding = current.get().binding
+                journal = self._journal
+                tail: Segment = journal.tail
+                if binding.tail is not tail or attributes or self._before_emit:
+                    return self._emit_slowly(event_type, data, attributes)
+                if type(data) is dict:
+                    word = binding.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
+                    payload = encode(data)
+                elif data is None:
+                    word = binding.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there
+                    payload = encode(event_type)
+                else:
+                    return self._emit_slowly(event_type, data, attributes)
+                size = len(payload)
+                if size > SAFE_BYTES:
+                    return self._emit_slowly(event_type, data, attributes)
+                now = self._now()
+                sequence = journal.next_sequence()
+                record = PACK(tail.magic, size, 0, sequence, word, now) + payload
+            except Exception as error:
+                event_id = self._emit_slowly(event_type, data, attributes)
+                if (payload or event_id) and not _is_ours(error):
+                    raise  # the event was as it should be: a signal handler raised
+                return event_id
+            try:
+                tail.write(record)
+            except ValueError as error:
+                if _is_ours(error):
+                    return self._emit_slowly(event_type, data, attributes)
+                raise  # from a signal handler, when the event was written
             if self._waker.asleep:
                 self._waker.wake()
             return EventId(now, sequence, journal.nonce)
-        except Exception:  # noqa: BLE001 - whatever it is, the slow path decides it with care
-            return self._emit_slowly(event_type, data, attributes)
-
-    def _emit_first(self, context: ExecutionContext, event_type: object, data: object) -> EventId | None:
-        """The first event of a request, or of a segment, where all else is as usual."""
-        known = self._known[event_type] if type(data) is dict else None  # type: ignore[index]  # as in `emit`
-        if known is None or known.threshold < _EVERYTHING:
-            return self._emit_slowly(event_type, data, None)
-        payload = encode(data)
-        if len(payload) > SAFE_BYTES:
-            return self._emit_slowly(event_type, data, None)
-        context.prepare()
-        return self._append(known, context, None, payload)
+        except RecursionError:  # the caller has used the stack up: nothing more can be called, not even to say so
+            untold = self._refusals.untold
+            untold["recursion"] = untold.get("recursion", 0) + 1
+            return None
 
     def before_emit(self, hook: BeforeEmit) -> BeforeEmit:
-        """Register a hook that may change or drop an event; a decorator. Where it raises, the event is refused."""
+        """Register a hook that may change or drop an event; a decorator. Where it raises, the event is refused.
+
+        It is called with the name of the event type and the data, and returns the data, changed or not, or None.
+        """
         self._before_emit.append(hook)
         return hook
 
@@ -173,29 +172,33 @@ class Emitter:
         raise NotImplementedError
 
     def _emit_slowly(self, event_type: object, data: object, attributes: Mapping[str, Any] | None) -> EventId | None:
-        """Decide about one event with care. Never raises."""
+        """Decide about one event with care. Raises nothing but what a signal handler has raised."""
         try:
             known, data = self._resolve(event_type, data)
-            for hook in self._before_emit:
-                data = hook(known.name, data)
+            if self._before_emit:
+                data = self._hooked(known.name, data)
                 if data is None:
                     return self._count_out("filtered")
-            payload = self._encode(data)
+            payload = encode_within(data, self._max_event_bytes)
             context = current.get()
             context.prepare()
             if attributes:
-                return self._append(known, *self._ad_hoc(context, attributes), payload)
+                own, binding = self._alone(context, attributes)
+                return self._append(known, binding, own.correlationid, payload)
+            binding = context.binding
             correlation = context.correlationid if known.threshold < _EVERYTHING else None
-            event_id = self._append(known, context, correlation, payload)
+            event_id = self._append(known, binding, correlation, payload)
             if not isinstance(event_type, str):
-                _remember(context, type(event_type), known.name)
+                _remember(binding, type(event_type), known.name)
             return event_id
         except EventError as error:
-            return self._refuse(error.reason, error)
+            return self._refuse(error.reason, event_type, error)
         except JournalError as error:
-            return self._refuse("journal", error)
-        except Exception as error:  # noqa: BLE001 - a hook or an object of the application; or a mistake of ours
-            return self._refuse("error", error)
+            return self._refuse("journal", event_type, error)
+        except Exception as error:
+            if _is_ours(error):
+                return self._refuse("error", event_type, error)
+            raise  # hooks and the application's objects are caught where they are called: a signal handler raised
 
     def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self._journal or self.open_journal()
@@ -206,10 +209,40 @@ class Emitter:
             if not binding.fragment:
                 binding = Binding(b"", 0)  # so that the decision about this event is not kept for the next one
         if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
-            return self._refuse("overflow", JournalError(journal.trouble or "the journal is full"))
+            return self._refuse("overflow", known.name, JournalError(journal.trouble or "the journal is full"))
         if self._waker.asleep:
             self._waker.wake()
         return event_id
+
+    def _hooked(self, name: str, data: Any) -> Any:
+        """What the hooks have made of the data; None where one dropped the event.
+
+        Raises:
+            HookError: One raised.
+        """
+        for hook in self._before_emit:
+            try:
+                data = hook(name, data)
+            except Exception as error:
+                message = f"the before_emit hook {hook!r} raised {type(error).__name__}: {error}"
+                raise HookError(message) from error
+            if data is None:
+                break
+        return data
+
+    def _alone(self, context: ExecutionContext, attributes: Mapping[str, Any]) -> tuple[Attributes, Binding]:
+        """The attributes of an event that has some of its own, and the binding for it alone.
+
+        Raises:
+            AttributeNameError: They cannot be attributes.
+        """
+        try:
+            return alone(context.attributes, attributes, getrandbits)
+        except EventError:
+            raise
+        except Exception as error:
+            message = f"the attributes cannot be read: {type(error).__name__}: {error}"
+            raise AttributeNameError(message) from error
 
     def _resolve(self, event_type: object, data: object) -> tuple[_Known, Any]:
         """The event type, and the data where it came as one instance."""
@@ -230,7 +263,7 @@ class Emitter:
 
     def describe(self, name: str) -> bytes:
         """The members of the envelope that all events of a type share."""
-        return self._known[name].fragment
+        return (self._known.get(name) or self._learn(name)).fragment
 
     def _learn(self, name: str) -> _Known:
         registered = self._types.get(check_type_name(name))
@@ -239,59 +272,13 @@ class Emitter:
             members["dataschema"] = registered.dataschema
         share = self._sampling.get(name, self._sampling.get("*", 1.0))
         known = _Known(name, encode(members)[1:-1], round(share * _EVERYTHING))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
         self._known[name] = known
         return known
 
-    def _encode(self, data: object) -> bytes:
-        try:
-            payload = encode(data)
-        except Exception:  # noqa: BLE001 - the slow path decides, with care
-            payload = encode_slowly(data)
-        if payload[0] != _BRACE:
-            message = f"the data of an event is a mapping, not {type(data).__name__}"
-            raise UnserializableError(message)
-        size = len(payload)
-        if 2 * size > self._max_event_bytes:
-            size += _ESCAPE_GROWTH * sum(payload.count(character) for character in _NONCHARACTERS)
-        if size > self._max_event_bytes:
-            message = f"the encoded data has {size} bytes; at most {self._max_event_bytes} are accepted"
-            raise TooLargeError(message)
-        if size > SAFE_BYTES:
-            check_depth(payload)
-        return payload
-
-    def _ad_hoc(self, context: ExecutionContext, attributes: Mapping[str, Any]) -> tuple[Binding, str]:
-        """A binding for one event with attributes of its own, and the correlation id; empty for none."""
-        given = {name: value for name, value in attributes.items() if value is not None}
-        extra: dict[str, str | int | bool] = {}
-        for name, value in given.items():
-            if name in RESERVED_ATTRIBUTES:
-                message = f"the attribute {name!r} is reserved: the library sets it"
-                raise AttributeNameError(message)
-            if not _EXTENSION.fullmatch(name) or not isinstance(value, (str, int, bool)):
-                message = (
-                    f"{name[:40]!r} cannot be an attribute: its name has 1 to 20 lower-case letters and digits, its "
-                    "value is a text, an integer or a boolean"
-                )
-                raise AttributeNameError(message)
-            if name not in _SHARED:
-                extra[name] = str(value) if name == "subject" else value
-        shared = {name: str(value) for name, value in given.items() if name in _SHARED}
-        merged = msgspec.structs.replace(context.attributes or Attributes(), **shared)
-        fragment = b",".join(part for part in (merged.fragment(), encode(extra)[1:-1]) if part)
-        keyed = merged.sessionid or merged.correlationid
-        return Binding(fragment, merged.key_hash() if keyed else getrandbits(16)), merged.correlationid
-
-    def _refuse(self, reason: str, error: Exception) -> EventId | None:
-        """Count a refused event; say why once for each reason."""
-        if reason not in self._said:
-            self._said.add(reason)
-            with suppress(Exception):  # a log handler of the application's, or the error's own text, may raise
-                _logger.warning("an event was refused (%s): %s; others for that reason are only counted", reason, error)
-        if self._journal is not None:
-            self._journal.note("refused", reason)
-        else:
-            self._refused_early[reason] = self._refused_early.get(reason, 0) + 1
+    def _refuse(self, reason: str, event_type: object, error: Exception) -> EventId | None:
+        self._refusals.note(self._journal, reason, event_type, error)
         return None
 
     def _count_out(self, kind: Literal["filtered", "sampled_out"]) -> EventId | None:
@@ -305,3 +292,11 @@ def _remember(binding: Binding, model: type, name: str) -> None:
     word = words.get(name)
     if word is not None:
         words[model] = word
+
+
+def _is_ours(error: Exception) -> bool:
+    """Was it raised in this library, or by what it calls in C? A signal handler may raise anywhere, too."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or str(trace.tb_frame.f_globals.get("__name__", "")).startswith("fireforget.")

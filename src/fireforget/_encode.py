@@ -18,11 +18,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
 
-from fireforget.errors import UnserializableError
+from fireforget.errors import TooLargeError, UnserializableError
 
 MAX_DEPTH: Final = 128
 """Deepest nesting of objects and arrays that is accepted; every store and every decoder takes it."""
@@ -30,8 +31,15 @@ MAX_DEPTH: Final = 128
 SAFE_BYTES: Final = 2 * MAX_DEPTH
 """A text up to this long cannot nest deeper than `MAX_DEPTH`: each level takes two bytes."""
 
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_BRACKETS: Final = re.compile(rb"[\[\]{}]")
+_TOO_DEEP: Final = f"the data nests deeper than {MAX_DEPTH} levels, or contains itself"
+_LEVELS: Final = dict(zip(b"[]{}", (1, -1, 1, -1), strict=True))
+_USUAL_DEPTH: Final = 8
+_NO_BRACKETS: Final = bytes(set(range(256)) - _LEVELS.keys())
+_BRACE: Final = ord("{")
+_NONCHARACTERS: Final = ("\ufffe".encode(), "\uffff".encode())
+_ESCAPE_GROWTH: Final = 3
+_MOST_PARTS: Final = 1 << 17
+"""Characters and values that are looked at one by one: more of them fit no event."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 _PLAIN_TYPES: Final[tuple[tuple[Any, Callable[[Any], Any]], ...]] = (
@@ -73,14 +81,44 @@ def encode_slowly(data: Any) -> bytes:
 
     Raises:
         UnserializableError: There is no JSON form.
+        TooLargeError: There is far too much of it.
     """
     try:
-        return encode(_plain(data, 0))
-    except UnserializableError:
+        return encode(_Plain().value(data, 0))
+    except (TooLargeError, UnserializableError):
         raise
     except Exception as error:  # a user's object may raise anything from its own methods
         message = f"the data has no JSON form: {_told(error)}"
         raise UnserializableError(message) from error
+
+
+def encode_within(data: Any, max_bytes: int) -> bytes:
+    """Encode the data of an event with care.
+
+    Args:
+        data: A mapping, or an object that becomes one.
+        max_bytes: Most bytes of the text, noncharacters counted as they are escaped later.
+
+    Raises:
+        UnserializableError: There is no JSON form, or it is no object, or it nests too deeply.
+        TooLargeError: It is too large.
+    """
+    try:
+        payload = encode(data)
+    except Exception:  # noqa: BLE001 - `encode_slowly` decides
+        payload = encode_slowly(data)
+    if payload[0] != _BRACE:
+        message = f"the data of an event is a mapping, not {type(data).__name__}"
+        raise UnserializableError(message)
+    size = len(payload)
+    if 2 * size > max_bytes:
+        size += _ESCAPE_GROWTH * sum(payload.count(character) for character in _NONCHARACTERS)
+    if size > max_bytes:
+        message = f"the encoded data has {size} bytes; at most {max_bytes} are accepted"
+        raise TooLargeError(message)
+    if size > SAFE_BYTES:
+        check_depth(payload)
+    return payload
 
 
 def _told(error: Exception) -> str:
@@ -98,29 +136,52 @@ def check_depth(encoded: bytes) -> None:
     """
     if encoded.count(b"{") + encoded.count(b"[") <= MAX_DEPTH:
         return
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", encoded)):
-        depth += 1 if bracket in b"{[" else -1
-        deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH:
-        message = f"the data nests {deepest} levels deep; at most {MAX_DEPTH} are accepted"
-        raise UnserializableError(message)
+    outside = encoded.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
+    brackets = b"".join(outside).translate(None, _NO_BRACKETS)
+    left = brackets
+    for _ in range(_USUAL_DEPTH):
+        left = left.replace(b"{}", b"").replace(b"[]", b"")  # what holds no other: at least one level less
+        if not left:
+            return
+    if max(accumulate(map(_LEVELS.__getitem__, brackets))) > MAX_DEPTH:
+        raise UnserializableError(_TOO_DEEP)
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Rebuild containers with text keys and clean texts."""
-    if depth > MAX_DEPTH:
-        message = f"the data nests deeper than {MAX_DEPTH} levels, or contains itself"
-        raise UnserializableError(message)
-    if isinstance(value, str):
-        return value if value.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
-    if isinstance(value, Mapping):
-        return {_plain(_key(key), 0): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth + 1) for item in value]
-    if isinstance(value, (int, float)) or value is None:
-        return value
-    return _plain(msgspec.to_builtins(value, enc_hook=_coerce, str_keys=True), depth + 1)
+class _Plain:
+    """Rebuilds containers with text keys and clean texts, as long as they are not far too large for an event."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_PARTS
+
+    def value(self, value: Any, depth: int) -> Any:
+        """Rebuild one value.
+
+        Raises:
+            UnserializableError: It nests too deeply.
+            TooLargeError: There is far too much of it.
+        """
+        if depth > MAX_DEPTH:
+            raise UnserializableError(_TOO_DEEP)
+        if isinstance(value, str):
+            return self._text(value)
+        self._count(1)
+        if isinstance(value, Mapping):
+            return {self._text(_key(key)): self.value(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, (int, float)) or value is None:
+            return value
+        return self.value(msgspec.to_builtins(value, enc_hook=_coerce, str_keys=True), depth + 1)
+
+    def _text(self, text: str) -> str:
+        self._count(len(text))
+        return text if text.isascii() else _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+    def _count(self, parts: int) -> None:
+        self._left -= parts
+        if self._left < 0:
+            message = f"the data has more than {_MOST_PARTS} characters and values: no event may be so large"
+            raise TooLargeError(message)
 
 
 def _key(key: Any) -> str:

@@ -63,6 +63,11 @@ class Engine:
         """Is the thread alive?"""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def current(self) -> bool:
+        """Does it run the code that asks?"""
+        return self._thread is threading.current_thread()
+
     def start(self) -> None:
         """Start the thread if it does not run. Does not wait for the loop."""
         if self.running:
@@ -167,7 +172,7 @@ class Engine:
         loop.call_soon(self._make_calls, loop)  # after that: who saw no loop has left its call by now
         self._ready.set()
         try:
-            loop.run_forever()
+            _run_on(loop)
         finally:
             self._loop = None
             _finish(loop)
@@ -208,6 +213,17 @@ def _breathing_selector() -> selectors.BaseSelector:
             return super().select(timeout)
 
     return BreathingSelector()
+
+
+def _run_on(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped. What somebody's code raises to end the program must not end this thread."""
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            _logger.exception("something in the background thread wanted to end the program: the thread goes on")
+        else:
+            return
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:

@@ -52,6 +52,10 @@ class EventId(msgspec.Struct, frozen=True, gc=False, order=True):
     sequence: int
     nonce: int
 
+    def __repr__(self) -> str:
+        """With the text of the id."""
+        return f"EventId({str(self)!r})"
+
     def __str__(self) -> str:
         """The UUIDv7 in its canonical form of 36 characters."""
         return uuid7_text(self.time_ns, self.nonce + self.sequence * _ODD)

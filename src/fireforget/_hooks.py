@@ -64,5 +64,5 @@ def _call(callbacks: list[Callable[..., object]] | list[Any], *arguments: object
     for callback in callbacks:
         try:
             callback(*arguments)
-        except Exception:
+        except (Exception, SystemExit):  # that would end the background thread
             _logger.exception("a hook of the application failed")

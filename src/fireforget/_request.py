@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
-from zlib import crc32
 
-from fireforget._context import KEY_HASH_MASK, Attributes, ExecutionContext
+from fireforget._attributes import Attributes, hash_of
+from fireforget._context import ExecutionContext
 from fireforget._event import uuid7_time
+from fireforget._journal import Binding
 from fireforget._salt import DailySalt
 
 if sys.version_info >= (3, 14):
@@ -28,6 +30,11 @@ TRUSTED_SECONDS: Final = 600
 
 _LONGEST: Final = 200
 _NOT_FOUND: Final = 404
+
+_UNPREPARED: Final = Binding(b"", 0)
+"""Stands where nothing of a request has been looked at yet; nothing is ever bound to it."""
+_preparing: Final = RLock()
+"""So that a request has one correlation id, whichever of its threads emits first."""
 
 
 class RequestSource:
@@ -90,11 +97,10 @@ class RequestContext(ExecutionContext):
         loop: The asyncio loop or trio token that serves it.
     """
 
-    __slots__ = ("_correlation", "_scope", "_source")
+    __slots__ = ("_scope", "_source")
 
     def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
-        self.tail = None
-        self.fragment = b""
+        self.binding = _UNPREPARED
         self._jobs = ()
         self._open = True
         self._scope = scope
@@ -102,31 +108,23 @@ class RequestContext(ExecutionContext):
         self._loop = loop
 
     def prepare(self) -> None:
-        """Make what the events of the request share from the scope, and all the rest."""
-        if self.fragment:
+        """Make what the events of the request share from the scope, and all the rest; once, whatever threads ask."""
+        if self.binding is not _UNPREPARED:
             return
-        source = self._source
-        self.on_error = source.on_error
-        self._deadline = None
-        self._held = []
-        if not source.tells_nothing(self._scope):
-            self._bind(source.attributes(self._scope))
-            return
-        self._attributes = None
-        self._correlation = str(uuid7())
-        text = self._correlation.encode()
-        self.words = {}
-        self.base = 0
-        self.key_hash = crc32(text) & KEY_HASH_MASK
-        self.fragment = b'"correlationid":"%b"' % text
-
-    @property
-    def attributes(self) -> Attributes:
-        """What the events of the request share."""
-        self.prepare()
-        if self._attributes is None:
-            self._attributes = Attributes(self._correlation)
-        return self._attributes
+        with _preparing:
+            if self.binding is not _UNPREPARED:
+                return
+            source = self._source
+            self.on_error = source.on_error
+            self._deadline = None
+            self._held = []
+            if source.tells_nothing(self._scope):
+                correlation = new_correlation_id()
+                binding = Binding(b'"correlationid":"%b"' % correlation.encode(), hash_of(correlation))
+            else:
+                binding = source.attributes(self._scope).binding()
+            if self.binding is _UNPREPARED:  # a signal handler that emits may have come in between
+                self.binding = binding
 
 
 def new_correlation_id() -> str:

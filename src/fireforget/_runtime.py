@@ -127,7 +127,7 @@ class Runtime:
             try:
                 await run()
                 return
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 _logger.exception("%s failed and is started again", what)
                 self._hooks.error(error)
                 await self._clock.sleep(self._settings.dispatch.max_backoff_seconds)

@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -141,6 +141,10 @@ def current_home() -> Home | None:
     return home_of(current_loop())
 
 
+_running: Final[ContextVar[Job | None]] = ContextVar("fireforget.job", default=None)
+"""The work that the code that runs now belongs to."""
+
+
 class Job:
     """One awaitable on its way to its end.
 
@@ -150,7 +154,7 @@ class Job:
         on_error: Called with what the awaitable raised.
     """
 
-    __slots__ = ("_awaitable", "_on_error", "done", "home")
+    __slots__ = ("_awaitable", "_on_error", "done", "home", "name")
 
     unfinished: Final[set[Job]] = set()
 
@@ -159,9 +163,15 @@ class Job:
     ) -> None:
         self._awaitable = awaitable
         self._on_error = on_error
+        self.name: str = getattr(awaitable, "__qualname__", type(awaitable).__qualname__)
         self.home = current_home() or home or EngineHome()
         self.done: Future[None] = Future()
         self.unfinished.add(self)
+
+    @classmethod
+    def others(cls) -> list[Job]:
+        """All that is unfinished, but for the work that asks."""
+        return [job for job in tuple(cls.unfinished) if job is not _running.get()]
 
     def start(self) -> None:
         """Start it on its loop; where that has ended, in the engine."""
@@ -173,15 +183,18 @@ class Job:
 
     async def _run(self) -> None:
         outcome = "cancelled"
+        _running.set(self)
         try:
             await self._awaitable
             outcome = "done"
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # that would end the loop, and is the business of this work alone
             outcome = "failed"
-            _logger.exception("work handed to wait_until failed")
+            _logger.exception("work handed to wait_until failed: %s", self.name)
             if self._on_error is not None:
                 self._on_error(error)
         finally:
+            if outcome == "cancelled":
+                _logger.warning("work handed to wait_until was cancelled before its end: %s", self.name)
             self.unfinished.discard(self)
             self.done.set_result(None)
             # counted in the background: the first measurement loads OpenTelemetry
@@ -189,10 +202,12 @@ class Job:
             shared_engine.call(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
 
 
-def wait_for(jobs: Iterable[Job], seconds: float | None) -> int:
-    """Block until the jobs have ended, at most `seconds`; says how many have not. Dead loops are not waited for."""
+def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:
+    """Block until the jobs have ended, at most `seconds`; those that have not. Dead loops are not waited for."""
     running = [job for job in jobs if job.home.alive]
-    return len(wait([job.done for job in running], timeout=seconds).not_done) if running else 0
+    if running:
+        wait([job.done for job in running], timeout=seconds)
+    return [job for job in running if not job.done.done()]
 
 
 async def finish(jobs: Iterable[Job], seconds: float | None) -> int:
@@ -200,4 +215,4 @@ async def finish(jobs: Iterable[Job], seconds: float | None) -> int:
     waiting = list(jobs)
     if not waiting:
         return 0
-    return await anyio.to_thread.run_sync(wait_for, waiting, seconds, abandon_on_cancel=True)
+    return len(await anyio.to_thread.run_sync(wait_for, waiting, seconds, abandon_on_cancel=True))

@@ -41,8 +41,8 @@ class Host(Protocol):
         """Start the background thread before the first request."""
         ...
 
-    async def drain(self) -> object:
-        """Deliver what is pending, within the configured time."""
+    async def aclose(self) -> object:
+        """Deliver what is pending, within the configured time, and let go of everything."""
         ...
 
     def on_work_error(self, error: BaseException) -> None:
@@ -101,16 +101,18 @@ class Middleware:
             await self.app(scope, receive, observed)
             failed = False
         finally:
-            answered = status or (500 if failed else 0)
-            self._host.emit(
-                REQUEST_EVENT,
-                {
-                    "method": scope.get("method"),
-                    "route": route_template(scope, answered),
-                    "status": answered,
-                    "duration_ms": round((perf_counter() - began) * 1000, 3),
-                },
-            )
+            self._tell(scope, status or (500 if failed else 0), perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """Emit what a request was."""
+        try:
+            route = route_template(scope, status)
+        except Exception:
+            _logger.exception("the route of a request cannot be told")  # an object of the application's raised
+            route = None
+        method = scope.get("method")
+        duration = round(seconds * 1000, 3)
+        self._host.emit(REQUEST_EVENT, {"method": method, "route": route, "status": status, "duration_ms": duration})
 
     def _excluded(self, path: str) -> bool:
         return path in self._exact or (bool(self._prefixes) and path.startswith(self._prefixes))
@@ -173,7 +175,7 @@ class Lifespan:
         self._answered.append(message["type"])
         if message["type"] != "lifespan.startup.complete":
             try:
-                await self._host.drain()
+                await self._host.aclose()
             except Exception:
-                _logger.exception("cannot drain: what is pending stays in the journal")
+                _logger.exception("cannot close: what is pending stays in the journal")
         await self._send(message)

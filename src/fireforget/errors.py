@@ -7,6 +7,7 @@
     │   ├── UnserializableError  its data has no JSON form
     │   ├── TooLargeError        its encoded data exceeds the limit
     │   ├── AttributeNameError   an attribute is reserved or cannot be one
+    │   ├── HookError            a before_emit hook raised
     │   ├── SchemaError          its data does not fit its event type
     │   ├── VersionError         it was written by a newer version of its event type
     │   └── DecodeError          the text is not a CloudEvent
@@ -59,6 +60,12 @@ class AttributeNameError(EventError):
     """An attribute is reserved for the library, or its name or value cannot stand in a CloudEvent."""
 
     reason = "attribute"
+
+
+class HookError(EventError):
+    """A `before_emit` hook raised; that is the cause."""
+
+    reason = "hook"
 
 
 class SchemaError(EventError):

@@ -185,3 +185,45 @@ def test_a_child_does_not_wait_for_the_work_of_its_parent(site: Site) -> None:
     )
 
     assert printed == "True\n"
+
+
+def test_a_child_lets_go_of_journals_that_its_parent_has_adopted(site: Site) -> None:
+    """As long as the child lived, nobody else could adopt them."""
+    printed = site.run("""
+        import os
+        from fireforget import FireForget, TransientError
+        from fireforget.local.memory import MemoryQueue
+        from tests.waiting import wait_for
+
+        class Down(MemoryQueue):
+            identity = FireForget()._adapters.identity
+            async def publish(self, messages):
+                raise TransientError("down")
+
+        dead = os.fork()
+        if dead == 0:
+            print(*(FireForget().emit("dead", {"n": n}) for n in range(7)), flush=True)
+            os._exit(0)
+        os.waitpid(dead, 0)
+        ff = FireForget(queue=Down("down"))
+        ff.start()
+        wait_for(lambda: ff.stats().recovered == 7)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+        ff.drain_blocking(0.05)
+        ff.close()
+        with FireForget() as ff:
+            wait_for(lambda: ff.stats().recovered == 7)
+        print("done", flush=True)
+        os.write(writing, b".")
+        os.waitpid(child, 0)
+    """)
+    ids, done = printed.splitlines()
+
+    assert done == "done"
+    check_once(site.stored(), ids.split())
+    assert len(site.stored()) == 7

@@ -13,7 +13,7 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from fireforget import EventTypes, FireForget, Settings, SettingsError
+from fireforget import EventTypes, FireForget, Settings, SettingsError, current_context
 from fireforget._app import _close_all, _open
 from fireforget._backends import Adapters
 from fireforget._engine import shared_engine
@@ -25,6 +25,7 @@ from fireforget.asgi import Receive, Scope, Send
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
 from tests.asgi import call, http_scope
+from tests.clock import ManualClock
 from tests.emitting import Pen
 from tests.waiting import eventually, wait_for
 
@@ -515,3 +516,115 @@ def test_a_backend_that_does_not_let_go_is_not_waited_for_without_end(
 
     assert "cannot close in good order" in caplog.text
     assert shared_engine.running
+
+
+# What it is asked from odd places
+
+
+def test_after_the_close_the_stats_are_those_of_the_close(tmp_path: Path, name: str) -> None:
+    with FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path)))) as ff:
+        ff.emit("query", {})
+        ff.emit("query", object())
+    counts = ff.stats()
+
+    assert (counts.accepted, counts.delivered, counts.refused) == (1, 1, {"unserializable": 1})
+    assert "accepted=1" in repr(counts)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_what_was_found_in_dead_journals_is_counted(tmp_path: Path, name: str) -> None:
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
+    dead = Pen()
+    dead._journal = Journal.open(tmp_path, ff._queue_digest, describe=dead.describe)
+    for n in range(3):
+        dead.emit("query", {"n": n})
+    dead._journal.close()
+    store = MemoryStore(name)
+    with ff:
+        wait_for(lambda: ff.stats().recovered == 3)
+        wait_for(lambda: len(stored(store)) == 3)
+
+    assert (ff.stats().recovered, ff.stats().accepted) == (3, 0)
+
+
+def test_a_journal_that_cannot_be_opened_is_not_tried_again_for_each_event(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("")
+    clock, tried = ManualClock(), itertools.count()
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path / "taken" / "j"))), clock=clock)
+    make = ff._make_journal
+
+    def counted() -> Journal:
+        next(tried)
+        return make()
+
+    monkeypatch.setattr(ff, "_make_journal", counted)
+    for _ in range(100):
+        ff.emit("query", {})
+    clock.advance(1.0)
+    ff.emit("query", {})
+
+    assert next(tried) == 2
+    assert ff.stats().refused == {"journal": 101}
+
+
+@pytest.mark.asyncio
+async def test_work_that_drains_does_not_wait_for_itself(name: str) -> None:
+    left: list[int] = []
+
+    async def work() -> None:
+        ff.emit("query", {})
+        left.append(await ff.drain(20))
+
+    async with FireForget(settings(name)) as ff:
+        current_context().wait_until(work())
+        await eventually(lambda: left)
+
+    assert left == [0]
+
+
+def test_the_background_thread_does_not_wait_for_itself(name: str) -> None:
+    raised: list[BaseException] = []
+
+    def drain(_: Message) -> None:
+        try:
+            ff.drain_blocking()
+        except RuntimeError as error:
+            raised.append(error)
+
+    with FireForget(settings(name)) as ff:
+        ff.on_delivered(drain)
+        ff.emit("query", {})
+
+    assert ["await drain() there" in str(error) for error in raised] == [True]
+
+
+def test_a_hook_that_wants_to_end_the_program_ends_nothing(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    def leave(_: Message) -> None:
+        raise SystemExit
+
+    store = MemoryStore(name)
+    with FireForget(settings(name)) as ff:
+        ff.on_delivered(leave)
+        for n in range(3):
+            ff.emit("query", {"n": n})
+            assert ff.drain_blocking() == 0
+
+    assert len(stored(store)) == 3
+    assert "a hook of the application failed" in caplog.text
+
+
+def test_work_that_a_shutdown_does_not_wait_for_is_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    released = threading.Event()
+
+    async def endless() -> None:
+        await asyncio.to_thread(released.wait)
+
+    with FireForget(settings(name, drain_seconds=0.05)) as ff:
+        ff.on_delivered(lambda _: None)
+        current_context().wait_until(endless())
+    released.set()
+
+    assert "work handed to wait_until has not ended within 0.05 s" in caplog.text
+    assert "endless" in caplog.text

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import pytest
@@ -280,7 +281,7 @@ async def test_an_unwritable_journal_is_no_concern_of_the_application(
         await call(unwritable.wrap(shop), http_scope("/broken"))
 
     assert unwritable.stats().refused == {"journal": 2}
-    assert len([record for record in caplog.records if "an event was refused (journal)" in record.getMessage()]) == 1
+    assert len([record for record in caplog.records if "was refused (journal)" in record.getMessage()]) == 1
 
 
 async def test_with_an_unwritable_journal_the_lifespan_of_the_application_runs_all_the_same(
@@ -364,7 +365,7 @@ async def test_an_application_without_a_whole_lifespan_is_started_and_drained_al
 ) -> None:
     server = await live(host, app)
 
-    assert host.log == ["start", "lifespan.startup.complete", "drain", "lifespan.shutdown.complete"]
+    assert host.log == ["start", "lifespan.startup.complete", "close", "lifespan.shutdown.complete"]
     assert server.error is None
 
 
@@ -382,7 +383,7 @@ async def test_the_lifespan_of_an_application_keeps_its_order_and_its_state(host
         "app starts",
         "lifespan.startup.complete",
         "app ends",
-        "drain",
+        "close",
         "lifespan.shutdown.complete",
     ]
     assert server.state == {"database": "open"}
@@ -401,7 +402,7 @@ async def test_a_startup_that_fails_is_passed_on_with_its_error(host: Rememberin
     assert "no database" in server.answers[0]["message"]
     assert isinstance(server.error, ConnectionError)
     assert len(server.answers) == 1
-    assert host.log == ["start", "drain"]
+    assert host.log == ["start", "close"]
 
 
 async def test_a_startup_that_fails_without_an_error_is_the_end(host: RememberingHost) -> None:
@@ -425,7 +426,7 @@ async def test_a_shutdown_that_fails_is_drained_and_passed_on_with_its_error(hos
 
     server = await live(host, Starlette(lifespan=lifespan))
 
-    assert host.log == ["start", "lifespan.startup.complete", "drain", "lifespan.shutdown.failed"]
+    assert host.log == ["start", "lifespan.startup.complete", "close", "lifespan.shutdown.failed"]
     assert isinstance(server.error, ConnectionError)
     assert len(server.answers) == 2
 
@@ -439,7 +440,7 @@ async def test_a_shutdown_that_raises_without_an_answer_is_answered_and_drained(
 
     server = await live(host, app)
 
-    assert host.log == ["start", "lifespan.startup.complete", "drain", "lifespan.shutdown.complete"]
+    assert host.log == ["start", "lifespan.startup.complete", "close", "lifespan.shutdown.complete"]
     assert isinstance(server.error, ConnectionError)
 
 
@@ -451,7 +452,7 @@ async def test_an_application_that_breaks_while_it_serves_is_drained_at_the_shut
 
     server = await live(host, app)
 
-    assert host.log == ["start", "lifespan.startup.complete", "drain", "lifespan.shutdown.complete"]
+    assert host.log == ["start", "lifespan.startup.complete", "close", "lifespan.shutdown.complete"]
     assert isinstance(server.error, ConnectionError)
 
 
@@ -472,7 +473,7 @@ async def test_an_application_that_hangs_in_its_startup_hangs_as_it_does_without
     assert host.log == ["start"]
 
 
-@pytest.mark.parametrize("fault", ["start", "drain"])
+@pytest.mark.parametrize("fault", ["start", "aclose"])
 async def test_a_host_that_fails_is_no_concern_of_the_application(
     host: RememberingHost, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -484,7 +485,7 @@ async def test_a_host_that_fails_is_no_concern_of_the_application(
     def fail_at_once() -> None:
         raise RuntimeError("not today")
 
-    setattr(host, fault, fail if fault == "drain" else fail_at_once)
+    setattr(host, fault, fail if fault == "aclose" else fail_at_once)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -498,3 +499,22 @@ async def test_a_host_that_fails_is_no_concern_of_the_application(
     assert [answer["type"] for answer in server.answers] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert server.error is None
     assert "not today" in caplog.text
+
+
+async def test_a_route_that_cannot_be_told_is_no_concern_of_the_application(
+    host: RememberingHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd:
+        def __format__(self, spec: str) -> NoReturn:
+            raise ValueError("not a text")
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path_params"] = {"id": Odd()}
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    sent = await call(host.wrap(app, events=True), http_scope("/items/7"))
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert [(data["route"], data["status"]) for _, data in host.events] == [(None, 200)]
+    assert "the route of a request cannot be told" in caplog.text

@@ -16,7 +16,8 @@ import sniffio
 import trio
 
 from fireforget import ExecutionContext, FireForget, Settings, current_context
-from fireforget._context import Attributes, current, process_context
+from fireforget._attributes import Attributes
+from fireforget._context import current, process_context
 from fireforget._event import uuid7_time
 from fireforget._settings import JournalSettings
 from fireforget.asgi import App, Receive, Scope, Send
@@ -225,7 +226,7 @@ async def test_a_failure_touches_nothing_else_and_is_reported(
 
     assert host.errors == [error]
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage() == "work handed to wait_until failed"
+    assert record.getMessage().startswith("work handed to wait_until failed: test_a_failure_touches_nothing_else")
     assert "the cache is gone" in caplog.text
 
 
@@ -551,3 +552,54 @@ def test_errors_of_work_reach_the_hook_of_the_one_object(ff: FireForget) -> None
 
     assert len(errors) == 2
     assert current.get() is process_context
+
+
+@pytest.mark.anyio
+async def test_work_that_is_cancelled_is_told(host: RememberingHost, caplog: pytest.LogCaptureFixture) -> None:
+    async def give_up() -> None:
+        raise anyio.get_cancelled_exc_class()
+
+    if sniffio.current_async_library() == "asyncio":  # trio lets nobody raise it
+        current_context().wait_until(give_up())
+        await eventually(lambda: "was cancelled before its end" in caplog.text)
+        assert "give_up" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_work_that_wants_to_end_the_program_fails_alone(
+    host: RememberingHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def work() -> None:
+        await anyio.lowlevel.checkpoint()
+        done.append("work")
+
+    async def handler() -> None:
+        current_context().wait_until(leave())
+        current_context().wait_until(work())
+
+    await call(host.wrap(request(handler)), http_scope())
+    await eventually(lambda: host.errors and done)
+
+    assert [type(error) for error in host.errors] == [SystemExit]
+
+
+def test_in_the_background_thread_too(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def work() -> None:
+        done.append("work")
+
+    context = ExecutionContext()
+    context.wait_until(leave())
+    context.wait_until(work())
+    wait_for(lambda: done)
+
+    assert "work handed to wait_until failed" in caplog.text

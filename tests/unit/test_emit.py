@@ -6,9 +6,13 @@ import itertools
 import signal
 import sys
 import threading
-from contextlib import nullcontext
+import timeit
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from itertools import pairwise
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -347,16 +351,27 @@ def test_escaped_noncharacters_count_with_their_escapes() -> None:
     assert pen.emit("query", {"v": "\uffff" * 170}) is None
 
 
-def test_the_log_says_why_once_for_each_reason(pen: Pen, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_why_once_for_each_reason_and_type(pen: Pen, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(100):
         pen.emit("query", {"v": object()})
         pen.emit("query", {"v": "x" * 200_000})
+        pen.emit("answer", {"v": object()})
 
-    assert pen.counts.refused == {"unserializable": 100, "too_large": 100}
+    assert pen.counts.refused == {"unserializable": 200, "too_large": 100}
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "an event was refused (unserializable)",
-        "an event was refused (too_large)",
+        "an event of type 'query' was refused (unserializable)",
+        "an event of type 'query' was refused (too_large)",
+        "an event of type 'answer' was refused (unserializable)",
     ]
+
+
+def test_type_names_without_end_fill_neither_the_log_nor_the_memory(pen: Pen, caplog: pytest.LogCaptureFixture) -> None:
+    for n in range(6000):
+        pen.emit(f"type-{n}", {"v": object()} if n < 1000 else {})
+
+    assert len(caplog.records) == 200
+    assert len(pen._known) <= 5000
+    assert pen.counts.accepted == 5000
 
 
 def test_a_log_handler_that_raises_is_no_concern_of_the_emitter(pen: Pen) -> None:
@@ -427,11 +442,13 @@ def test_a_hook_that_is_registered_late_sees_types_already_known(pen: Pen) -> No
     assert pen.counts.filtered == 2
 
 
-def test_a_hook_that_raises_refuses_the_event(pen: Pen) -> None:
+def test_a_hook_that_raises_refuses_the_event(pen: Pen, caplog: pytest.LogCaptureFixture) -> None:
     pen.before_emit(lambda _, data: data["absent"])
 
     assert pen.emit("query", {"secret": 1}) is None
-    assert pen.counts.refused == {"error": 1}
+    assert pen.counts.refused == {"hook": 1}
+    assert "before_emit hook" in caplog.text
+    assert "raised KeyError: 'absent'" in caplog.text
     assert pen.read() == []
 
 
@@ -702,3 +719,121 @@ def test_two_emitters_share_a_context_without_mixing_their_events() -> None:
     events = second.read()
     assert [event.data for event in events] == [{"second": n} for n in range(3)]
     assert {event.correlationid for event in events} == {context.correlationid}
+
+
+# What others raise
+
+
+class TimeLimitError(Exception):
+    """As a soft time limit raises it, from a signal handler."""
+
+
+def interrupted_at(number: int, call: Callable[[], object]) -> bool:
+    """Raise as a signal handler does, before the `number`-th line of ours that the call runs; is there such a line?
+
+    Not while data is encoded: what is raised there may come from the object that is encoded.
+    """
+    lines = itertools.count()
+    reached = False
+
+    def watch(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal reached
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("fireforget.") or module == "fireforget._encode":
+            return None
+        if event == "line" and next(lines) == number:
+            reached = True
+            raise TimeLimitError
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        call()
+    except TimeLimitError:
+        return True
+    finally:
+        sys.settrace(before)
+    assert not reached, f"what was raised before line {number} has been swallowed"
+    return False
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_signal_handler_raises_reaches_the_application_and_the_event_counts_once(known: bool) -> None:
+    pen, number, accepted = Pen(), 0, [0]
+    pen.emit("query", {"n": -1})
+    pen.read()
+    while interrupted_at(number, partial(pen.emit, "query" if known else f"query-{number}", {"n": number})):
+        accepted.append(pen.counts.accepted)
+        number += 1
+
+    assert number > 10
+    assert {after - before for before, after in pairwise(accepted[1:])} <= {0, 1}
+    assert len(pen.read()) == pen.counts.accepted - 1
+
+
+def test_an_object_that_raises_at_first_is_no_signal_handler(pen: Pen) -> None:
+    class Moody:
+        def tolist(self) -> NoReturn:
+            raise ConnectionError("not now")
+
+    pen.emit("query", {})
+
+    assert pen.emit("query", {"v": Moody()}) is None
+    assert pen.counts.refused == {"unserializable": 1}
+
+
+def test_attributes_that_cannot_be_read_refuse_the_event(pen: Pen) -> None:
+    class Odd(dict[str, str]):
+        def items(self) -> NoReturn:
+            raise ConnectionError("not now")
+
+    assert pen.emit("query", {}, Odd(subject="x")) is None
+    assert pen.counts.refused == {"attribute": 1}
+
+
+def test_a_full_stack_refuses_the_event_and_raises_nothing() -> None:
+    pen, results = Pen(), list[object]()
+    pen.emit("query", {})
+
+    def descend() -> None:
+        try:
+            descend()
+        except RecursionError:
+            results.append(pen.emit("other", {"v": object()}))
+            results.append(pen.emit("query", {}))
+
+    with suppress(RecursionError):  # of the application's own frames, not of `emit`
+        descend()
+    refused = [result for result in results if result is None]
+    pen._refusals.tell(pen.open_journal())
+
+    assert refused
+    assert pen.counts.refused.get("recursion", 0) > 0
+    assert pen.counts.accepted == 1 + len(results) - len(refused)
+
+
+def test_attributes_are_bounded(pen: Pen) -> None:
+    assert pen.emit("query", {}, {"subject": "s" * 9000}) is None
+    assert pen.emit("query", {}, {f"a{n}": "x" * 500 for n in range(20)}) is None
+    assert pen.emit("query", {}, {"subject": "s" * 8000}) is not None
+    assert pen.counts.refused == {"attribute": 2}
+
+
+def test_many_rows_cost_little_more_than_their_encoding() -> None:
+    rows = {"rows": [{"a": n, "b": [1, 2]} for n in range(2000)]}
+    plain = {"rows": ["x" * 20 for _ in range(2000)]}
+    pen = Pen()
+    pen.emit("query", {})
+
+    def cost(data: object) -> float:
+        return min(timeit.repeat(lambda: pen.emit("query", data), number=3, repeat=5))
+
+    assert cost(rows) < 30 * cost(plain)
+
+
+def test_a_lone_surrogate_does_not_make_a_huge_text_costly(pen: Pen) -> None:
+    huge: dict[str, object] = {"rows": [{"k": "x"}] * 300_000, "bad": "\ud800"}
+
+    assert pen.emit("query", huge) is None
+    assert pen.counts.refused == {"too_large": 1}

@@ -255,7 +255,7 @@ def test_nesting_up_to_the_limit_is_accepted() -> None:
 
 
 def test_nesting_beyond_the_limit_is_refused() -> None:
-    with pytest.raises(UnserializableError, match=f"nests {MAX_DEPTH + 1} levels deep"):
+    with pytest.raises(UnserializableError, match=f"nests deeper than {MAX_DEPTH} levels"):
         check_depth(encode(nested(MAX_DEPTH + 1)))
 
 

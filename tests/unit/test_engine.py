@@ -322,3 +322,22 @@ def test_the_log_stays_empty(engine: Engine, caplog: pytest.LogCaptureFixture) -
         engine.stop(30.0)
 
     assert caplog.records == []
+
+
+def test_what_wants_to_end_the_program_does_not_end_it(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    def leave() -> None:
+        raise SystemExit
+
+    engine.start()
+    engine.call(leave)
+
+    assert engine.submit(where()).result(30) == "engine-under-test"
+    assert "wanted to end the program" in caplog.text
+
+
+def test_it_knows_its_own_code(engine: Engine) -> None:
+    async def look() -> bool:
+        return engine.current
+
+    assert engine.submit(look()).result(30)
+    assert not engine.current

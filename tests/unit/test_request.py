@@ -1,21 +1,25 @@
 """What a request tells of itself, and how little of it is believed."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from fireforget._context import Attributes
+from fireforget import ExecutionContext
+from fireforget._attributes import Attributes
+from fireforget._context import current
 from fireforget._event import uuid7_text, uuid7_time
 from fireforget._request import RequestContext, RequestSource, new_correlation_id, route_template
 from fireforget._salt import DailySalt
 from fireforget._settings import HttpSettings
 from tests.asgi import http_scope
+from tests.emitting import Pen
 
 SESSIONS = HttpSettings(session_header="X-Session", session_cookie="sid", session_from_client=True)
 SOURCES: dict[HttpSettings, RequestSource] = {}
@@ -178,14 +182,14 @@ def test_what_a_client_sends_is_bounded() -> None:
         settings=SESSIONS,
     )
 
-    assert len(found.fragment()) < 800
+    assert len(found.binding().fragment) < 800
 
 
 def test_bytes_that_are_no_ascii_do_no_harm() -> None:
     found = attributes((b"x-request-id", b"\xff\xfe"), (b"user-agent", b"\xe4"), settings=SESSIONS)
 
     assert found.requestid == "\xff\xfe"
-    assert b"requestid" in found.fragment()
+    assert b"requestid" in found.binding().fragment
 
 
 def test_the_trace_context_of_the_client_is_carried_on() -> None:
@@ -220,7 +224,7 @@ def test_the_headers_are_read_when_an_event_first_needs_them() -> None:
 
     assert first is not None
     assert first.requestid == "b"
-    assert context.attributes is first
+    assert context.attributes == first
 
 
 def test_a_correlation_id_is_of_now() -> None:
@@ -267,3 +271,63 @@ def test_odd_scopes_have_some_template_or_none() -> None:
     ]
 
     assert found == ["/a/b", "/a/b", "/a/b", "/a/b", "/a/{5}"]
+
+
+def test_threads_of_one_request_agree_about_it() -> None:
+    """Whichever of them emits first, and whatever another one does meanwhile."""
+    pen, source = Pen(), RequestSource(HttpSettings(), ignore)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    returned: list[object] = []
+    try:
+        for _ in range(300):
+            context = RequestContext(http_scope(), source, None)
+            begin = threading.Barrier(2)
+
+            def work(context: RequestContext = context, begin: threading.Barrier = begin) -> None:
+                current.set(context)
+                begin.wait()
+                returned.extend(pen.emit(kind, {"correlation": context.correlationid}) for kind in "abc")
+
+            threads = [threading.Thread(target=work) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    events = pen.read()
+
+    assert None not in returned
+    assert len(events) == len(returned) == pen.counts.accepted
+    assert all(event.correlationid == event.data["correlation"] for event in events)
+    assert len({event.correlationid for event in events}) == 300
+
+
+def test_a_session_set_in_another_thread_loses_no_event() -> None:
+    """An emit of another thread between any two lines of it."""
+    pen, results = Pen(), list[object]()
+    with_context = ExecutionContext(Attributes(new_correlation_id()))
+    current.set(with_context)
+    results.append(pen.emit("a", {"n": 0}))
+
+    def watch(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_globals.get("__name__", "").startswith("fireforget._context"):
+            sys.settrace(None)
+            results.append(pen.emit("a", {"n": 1}))
+            sys.settrace(watch)
+            return watch
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        with_context.sessionid = "me"
+    finally:
+        sys.settrace(before)
+    results += [pen.emit("a", {"n": 2}), pen.emit("b", {"n": 3})]
+
+    assert None not in results
+    events = pen.read()
+    assert len(events) == len(results) == pen.counts.accepted
+    assert events[-1].sessionid == "me"

@@ -52,10 +52,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Binding:
-    """What a request context knows of the segment it last wrote to, so that its next event is one write.
+    """What events have in common, and the segment that already holds it, so that the next such event is one write.
 
     Args:
-        fragment: JSON members that its events share; ``b""`` outside any request.
+        fragment: JSON members that they share; ``b""`` outside any request.
         key_hash: Low 16 bits of a hash of the ordering key.
 
     Attributes:

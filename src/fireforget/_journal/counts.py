@@ -73,6 +73,11 @@ class Counts(msgspec.Struct):
     sampled_out: int = 0
     filtered: int = 0
 
+    def __repr__(self) -> str:
+        """All of them, the sum first."""
+        rest = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__)
+        return f"Counts(accepted={self.accepted}, {rest})"
+
     @property
     def accepted(self) -> int:
         """Events ever accepted."""

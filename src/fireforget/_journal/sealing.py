@@ -97,7 +97,8 @@ def _register(segment: Segment, at: int, after: int, word: int) -> None:
     elif kind == CONTEXT:
         file.place(word >> 48, at)
     elif kind != EVENT:
-        return
+        segment.tally.corrupt += 1  # nobody writes such a record
+        segment.damage[at] = after
     elif state in SETTLED:
         segment.tally.count(state)
         segment.settled_bytes += after - at
