@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 
+from fireforget._clock import SystemClock
+from fireforget._request import RequestSource
 from fireforget._settings import HttpSettings
 from fireforget.asgi import App, Message, Middleware, Scope
 
@@ -68,11 +70,9 @@ class RememberingHost:
         await anyio.lowlevel.checkpoint()
         self.log.append("close")
 
-    def on_work_error(self, error: BaseException) -> None:
-        self.errors.append(error)
-
     def wrap(self, app: App, **settings: Any) -> Middleware:
-        return Middleware(app, self, HttpSettings(**settings))
+        http = HttpSettings(**settings)
+        return Middleware(app, self, http, RequestSource(http, self.errors.append, SystemClock()))
 
 
 class LifespanServer:

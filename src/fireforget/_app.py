@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import threading
-import time
 from contextlib import AsyncExitStack, contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -101,9 +100,12 @@ class FireForget(Emitter):
 
     def wrap(self, app: App) -> Middleware:
         """Wrap any ASGI application. Its lifespan starts and drains this object."""
+        from fireforget._request import RequestSource
         from fireforget.asgi import Middleware
 
-        return Middleware(app, self, self.settings.http, self.settings.secret_bytes)
+        http = self.settings.http
+        source = RequestSource(http, self._hooks.error, self._clock, self.settings.secret_bytes)
+        return Middleware(app, self, http, source)
 
     @contextmanager
     def context(
@@ -245,12 +247,12 @@ class FireForget(Emitter):
             message = "drain_blocking would block the background thread that has to deliver: await drain() there"
             raise RuntimeError(message)
         allowed = self.settings.drain_seconds if seconds is None else seconds
-        until = time.monotonic() + allowed
+        until = self._clock.monotonic() + allowed
         _finish_work(allowed)
         if self._journal is None:
             return 0
         self._start_runtime()
-        left = max(0.0, until - time.monotonic())
+        left = max(0.0, until - self._clock.monotonic())
         try:
             return shared_engine.submit(self._drain_runtime(left)).result(left + _GRACE_SECONDS)
         except TimeoutError:
@@ -305,10 +307,6 @@ class FireForget(Emitter):
     ) -> None:
         """Drain and close."""
         await self.aclose()
-
-    def on_work_error(self, error: BaseException) -> None:
-        """Tell the `on_error` hooks of work handed to `wait_until` that failed."""
-        self._hooks.error(error)
 
     def _start_runtime(self) -> None:
         with _lock:

@@ -69,14 +69,14 @@ def attributes_of(binding: Binding) -> Attributes | None:
 
 
 def alone(
-    shared: Attributes | None, given: Mapping[str, Any], chance: Callable[[int], int]
+    shared: Attributes | None, given: Mapping[str, Any], chance: Callable[[], float]
 ) -> tuple[Attributes, Binding]:
     """The attributes of a single event that has some of its own.
 
     Args:
         shared: Those of its request; None outside any.
         given: Its own. What is None is as if it were not given.
-        chance: So many random bits: the lane of an event without an ordering key.
+        chance: A number in [0, 1): the lane of an event without an ordering key.
 
     Raises:
         AttributeNameError: A name or a value cannot be one.
@@ -97,5 +97,5 @@ def alone(
     extra = {name: str(own[name]) if name == "subject" else own[name] for name in own.keys() - _SHARED}
     binding = merged.binding(encode(dict(sorted(extra.items())))[1:-1])
     if not (merged.sessionid or merged.correlationid):
-        binding.key_hash = chance(16)
+        binding.key_hash = int(chance() * (_KEY_HASH_MASK + 1))
     return merged, binding

@@ -8,7 +8,6 @@ attributes, hooks, sampling, data that must be coerced, a full journal) leaves i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zlib import crc32
 
@@ -74,7 +73,7 @@ class Emitter:
         types: The registered event types.
         max_event_bytes: Largest encoded data of one event.
         sampling: Share of correlation ids kept, by event type.
-        clock: Time.
+        clock: Time and chance.
     """
 
     def __init__(
@@ -91,6 +90,7 @@ class Emitter:
         self._max_event_bytes = max_event_bytes
         self._sampling = sampling
         self._now = clock.time_ns
+        self._chance = clock.random
         self._known: dict[str, _Known] = {}
         self._before_emit: list[BeforeEmit] = []
         self._journal: Any = None  # a Journal once it is open; until then the slow path opens it
@@ -237,7 +237,7 @@ class Emitter:
             AttributeNameError: They cannot be attributes.
         """
         try:
-            return alone(context.attributes, attributes, getrandbits)
+            return alone(context.attributes, attributes, self._chance)
         except EventError:
             raise
         except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import RLock
@@ -23,6 +22,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
+    from fireforget._clock import Clock
     from fireforget._settings import HttpSettings
 
 TRUSTED_SECONDS: Final = 600
@@ -43,13 +43,19 @@ class RequestSource:
     Args:
         settings: Where sessions and request ids come from.
         on_error: Called with what work handed to `wait_until` raised.
+        clock: Time.
         secret: Of the salts of sessions from address and agent; None for random ones.
     """
 
     def __init__(
-        self, settings: HttpSettings, on_error: Callable[[BaseException], None], secret: bytes | None = None
+        self,
+        settings: HttpSettings,
+        on_error: Callable[[BaseException], None],
+        clock: Clock,
+        secret: bytes | None = None,
     ) -> None:
         self.on_error = on_error
+        self._clock = clock
         self._cookie = settings.session_cookie
         self._from_client = settings.session_from_client
         self._salt = DailySalt(secret)
@@ -79,13 +85,18 @@ class RequestSource:
         if not sessionid and self._from_client:
             agent = found.get("agent", b"").decode("latin-1")
             address = (scope.get("client") or ("",))[0]
-            sessionid = self._salt.digest(f"{address}\n{agent}".encode(), datetime.now(UTC))
+            now = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
+            sessionid = self._salt.digest(f"{address}\n{agent}".encode(), now)
         return Attributes(
-            requestid if requestid and _is_recent(requestid) else new_correlation_id(),
+            requestid if requestid and self._is_recent(requestid) else new_correlation_id(),
             sessionid or None,
             requestid or None,
             _current_traceparent() or parent or None,
         )
+
+    def _is_recent(self, requestid: str) -> bool:
+        made = uuid7_time(requestid)
+        return made is not None and abs(made.timestamp() - self._clock.time_ns() / 1e9) <= TRUSTED_SECONDS
 
 
 class RequestContext(ExecutionContext):
@@ -183,11 +194,6 @@ def _cookie(header: str, wanted: str) -> str:
         if name == wanted:
             return _text(value.strip('"').encode("latin-1"))
     return ""
-
-
-def _is_recent(requestid: str) -> bool:
-    made = uuid7_time(requestid)
-    return made is not None and abs(made.timestamp() - time.time()) <= TRUSTED_SECONDS
 
 
 def _current_traceparent() -> str:

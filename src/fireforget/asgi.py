@@ -45,10 +45,6 @@ class Host(Protocol):
         """Deliver what is pending, within the configured time, and let go of everything."""
         ...
 
-    def on_work_error(self, error: BaseException) -> None:
-        """Tell of work handed to `wait_until` that failed."""
-        ...
-
 
 class Middleware:
     """Wraps an ASGI application.
@@ -56,14 +52,14 @@ class Middleware:
     Args:
         app: The application.
         host: Where events go and what is drained.
-        settings: Request events, sessions and request ids.
-        secret: Shared with other processes, so that sessions from address and agent agree; None for none.
+        settings: Which requests have an event.
+        source: What requests tell of themselves.
     """
 
-    def __init__(self, app: App, host: Host, settings: HttpSettings, secret: bytes | None = None) -> None:
+    def __init__(self, app: App, host: Host, settings: HttpSettings, source: RequestSource) -> None:
         self.app = app
         self._host = host
-        self._source = RequestSource(settings, host.on_work_error, secret)
+        self._source = source
         self._events = settings.events
         self._exact = frozenset(path for path in settings.exclude if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in settings.exclude if path.endswith("*"))

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from fireforget import ExecutionContext
 from fireforget._attributes import Attributes
+from fireforget._clock import SystemClock
 from fireforget._context import current
 from fireforget._event import uuid7_text, uuid7_time
 from fireforget._request import RequestContext, RequestSource, new_correlation_id, route_template
@@ -23,11 +24,12 @@ from tests.emitting import Pen
 
 SESSIONS = HttpSettings(session_header="X-Session", session_cookie="sid", session_from_client=True)
 SOURCES: dict[HttpSettings, RequestSource] = {}
+CLOCK = SystemClock()
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def attributes(*headers: tuple[bytes, bytes], settings: HttpSettings | None = None, **more: Any) -> Attributes:
-    source = SOURCES.setdefault(settings or HttpSettings(), RequestSource(settings or HttpSettings(), ignore))
+    source = SOURCES.setdefault(settings or HttpSettings(), RequestSource(settings or HttpSettings(), ignore, CLOCK))
     return source.attributes(http_scope(headers=headers, **more))
 
 
@@ -152,7 +154,7 @@ def test_two_processes_have_salts_of_their_own() -> None:
 def test_processes_that_share_a_secret_agree_about_the_session() -> None:
     settings = HttpSettings(session_from_client=True)
     scope = http_scope(headers=[(b"user-agent", b"Firefox")])
-    sources = [RequestSource(settings, ignore, secret) for secret in (b"s" * 16, b"s" * 16, b"t" * 16, None)]
+    sources = [RequestSource(settings, ignore, CLOCK, secret) for secret in (b"s" * 16, b"s" * 16, b"t" * 16, None)]
     sessions = [source.attributes(scope).sessionid for source in sources]
 
     assert sessions[0] == sessions[1]
@@ -216,7 +218,7 @@ def test_without_opentelemetry_there_is_no_trace_to_look_for(monkeypatch: pytest
 
 def test_the_headers_are_read_when_an_event_first_needs_them() -> None:
     scope = http_scope(headers=[(b"x-request-id", b"a")])
-    context = RequestContext(scope, RequestSource(HttpSettings(), ignore), None)
+    context = RequestContext(scope, RequestSource(HttpSettings(), ignore, CLOCK), None)
     scope["headers"] = [(b"x-request-id", b"b")]
 
     first = context.attributes
@@ -275,7 +277,7 @@ def test_odd_scopes_have_some_template_or_none() -> None:
 
 def test_threads_of_one_request_agree_about_it() -> None:
     """Whichever of them emits first, and whatever another one does meanwhile."""
-    pen, source = Pen(), RequestSource(HttpSettings(), ignore)
+    pen, source = Pen(), RequestSource(HttpSettings(), ignore, CLOCK)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     returned: list[object] = []
@@ -307,8 +309,8 @@ def test_threads_of_one_request_agree_about_it() -> None:
 def test_a_session_set_in_another_thread_loses_no_event() -> None:
     """An emit of another thread between any two lines of it."""
     pen, results = Pen(), list[object]()
-    with_context = ExecutionContext(Attributes(new_correlation_id()))
-    current.set(with_context)
+    context = ExecutionContext(Attributes(new_correlation_id()))
+    token = current.set(context)
     results.append(pen.emit("a", {"n": 0}))
 
     def watch(frame: FrameType, event: str, argument: object) -> Any:
@@ -322,10 +324,11 @@ def test_a_session_set_in_another_thread_loses_no_event() -> None:
     before = sys.gettrace()
     sys.settrace(watch)
     try:
-        with_context.sessionid = "me"
+        context.sessionid = "me"
     finally:
         sys.settrace(before)
     results += [pen.emit("a", {"n": 2}), pen.emit("b", {"n": 3})]
+    current.reset(token)
 
     assert None not in results
     events = pen.read()
