@@ -199,9 +199,9 @@ class FireForget(Emitter):
 
     def _adopt(self) -> list[Journal]:
         """Take over the journals of dead processes that published to the same queue."""
-        from fireforget._journal.adoption import adopt
-
         with _adopting:
+            from fireforget._journal.adoption import adopt  # here: a fork must not find it half loaded
+
             found = adopt(self.settings.journal_directory, self._queue_digest, self._journal_options)
             self._neighbours = [*(journal for journal in self._neighbours if not journal.closed), *found]
             self._recovered += sum(journal.pending for journal in found)
