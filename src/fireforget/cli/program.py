@@ -1,11 +1,12 @@
 """The program: its global options, its commands, and how an error ends it.
 
-Exit codes: 0 done; 1 what was asked for failed; 2 wrong usage or configuration; 130 interrupted; 141 nobody reads the
-output any more, as with every other program in a pipe.
+Exit codes: 0 done; 1 something is wrong, or what was asked for failed; 2 wrong usage or configuration; 130
+interrupted; 141 nobody reads the output any more, as with every other program in a pipe.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -16,11 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.exceptions import Exit
 
+from fireforget._settings import without_secrets
+from fireforget.cli.completion import completion
 from fireforget.cli.dead_letters import dead_letters
+from fireforget.cli.doctor import doctor
 from fireforget.cli.events import events
+from fireforget.cli.init import init
+from fireforget.cli.journal import journal
 from fireforget.cli.output import say
+from fireforget.cli.provision import provision
 from fireforget.cli.report import report
 from fireforget.cli.stats import stats
+from fireforget.cli.tail import tail
 from fireforget.cli.worker import worker
 from fireforget.errors import FireForgetError, SettingsError, TransientError
 
@@ -32,9 +40,20 @@ _MISUSED: Final = 2
 _INTERRUPTED: Final = 130
 _UNREAD: Final = 141
 
+_MENDS: Final = {
+    errno.EACCES: "run this as the application's user, or change the owner or mode",
+    errno.EPERM: "run this as the application's user",
+    errno.ENOTDIR: "name a directory, or move the file away that is in its place",
+    errno.EISDIR: "name a file, not a directory",
+    errno.ENOSPC: "free some space",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "name a place on a disk that can be written",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+}
+
 _EPILOG: Final = """
-Shell completion: put eval "$(_FIREFORGET_COMPLETE=bash_source fireforget)" into ~/.bashrc; for zsh the same with
-zsh_source into ~/.zshrc; for fish: _FIREFORGET_COMPLETE=fish_source fireforget | source
+Exit codes: 0 done; 1 something is wrong, or what was asked for failed; 2 wrong usage or configuration;
+130 interrupted; 141 nobody reads the output any more.
 """
 
 
@@ -76,11 +95,13 @@ def _plainly(ctx: click.Context) -> Iterator[None]:
 
 
 def _advice(error: FireForgetError | OSError) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    """One line for an error, which holds no secret."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        mend = _MENDS.get(error.errno or 0, "")
+        return f"{error.filename or 'the system'}: {error.strerror}{mend and f': {mend}'}"
     if isinstance(error, TransientError):
-        return f"{error} (this may pass: try again)"
-    return str(error)
+        return without_secrets(f"{error} (this may pass: try again)")
+    return without_secrets(str(error))
 
 
 @click.group(
@@ -99,12 +120,24 @@ def _advice(error: FireForgetError | OSError) -> str:
 @click.version_option(package_name="fireforget", prog_name="fireforget", message="%(prog)s %(version)s")
 @click.pass_context
 def program(ctx: click.Context, /, *, config: Path | None, debug: bool) -> None:  # noqa: ARG001 - read where errors end
-    """Run the pipeline's worker, and see what it has brought: reports, events, dead letters, counts."""
+    """Set the pipeline up, run its worker, and see what it does, and what is wrong with it."""
     ctx.obj = config
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(_MISUSED)
 
 
-for command in (dead_letters, events, report, stats, worker):
+for command in (
+    completion,
+    dead_letters,
+    doctor,
+    events,
+    init,
+    journal,
+    provision,
+    report,
+    stats,
+    tail,
+    worker,
+):
     program.add_command(command)
