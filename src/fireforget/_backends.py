@@ -122,5 +122,5 @@ def _entry_point(name: str) -> EntryPoint:
         if point.name == name:
             return point
     known = ", ".join(sorted({point.name for point in found})) or "none"
-    message = f"no backend answers to {name!r}; installed: {known}"
+    message = f"no backend answers to {name!r}; installed: {known}: mend the name, or install what brings it"
     raise BackendNotFoundError(message)

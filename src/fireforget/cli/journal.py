@@ -128,6 +128,8 @@ def replay(config: Path | None, /, *, other_queues: bool, as_json: bool) -> None
         write_json(done)
     else:
         write(_told(done))
+        for id_, reason in done.left.items():
+            say(f"{id_} is left alone: {reason}")
     if done.pending:
         say(f"{plural(done.pending, 'event')} stay in the journal: {done.reason}")
         raise Exit(1)

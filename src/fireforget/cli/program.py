@@ -6,7 +6,6 @@ interrupted; 141 nobody reads the output any more, as with every other program i
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.exceptions import Exit
 
-from fireforget._settings import without_secrets
 from fireforget.cli.completion import completion
 from fireforget.cli.dead_letters import dead_letters
 from fireforget.cli.doctor import doctor
@@ -30,7 +28,8 @@ from fireforget.cli.report import report
 from fireforget.cli.stats import stats
 from fireforget.cli.tail import tail
 from fireforget.cli.worker import worker
-from fireforget.errors import FireForgetError, SettingsError, TransientError
+from fireforget.errors import FireForgetError, SettingsError
+from fireforget.operations.advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,17 +38,6 @@ _FAILED: Final = 1
 _MISUSED: Final = 2
 _INTERRUPTED: Final = 130
 _UNREAD: Final = 141
-
-_MENDS: Final = {
-    errno.EACCES: "run this as the application's user, or change the owner or mode",
-    errno.EPERM: "run this as the application's user",
-    errno.ENOTDIR: "name a directory, or move the file away that is in its place",
-    errno.EISDIR: "name a file, not a directory",
-    errno.ENOSPC: "free some space",
-    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.EROFS: "name a place on a disk that can be written",
-    errno.EMFILE: "raise the limit on open files (ulimit -n)",
-}
 
 _EPILOG: Final = """
 Exit codes: 0 done; 1 something is wrong, or what was asked for failed; 2 wrong usage or configuration;
@@ -90,18 +78,8 @@ def _plainly(ctx: click.Context) -> Iterator[None]:
     except (FireForgetError, OSError) as error:
         if ctx.params.get("debug"):
             traceback.print_exception(error)
-        say(_advice(error))
+        say(advice(error))
         raise Exit(_MISUSED if isinstance(error, SettingsError) else _FAILED) from error
-
-
-def _advice(error: FireForgetError | OSError) -> str:
-    """One line for an error, which holds no secret."""
-    if isinstance(error, OSError) and error.strerror is not None:
-        mend = _MENDS.get(error.errno or 0, "")
-        return f"{error.filename or 'the system'}: {error.strerror}{mend and f': {mend}'}"
-    if isinstance(error, TransientError):
-        return without_secrets(f"{error} (this may pass: try again)")
-    return without_secrets(str(error))
 
 
 @click.group(

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fireforget._backends import Adapters
+from fireforget._backends import ROLES, Adapters
 from fireforget._settings import without_secrets
 from fireforget.abc import Checkable, Finding, Provisioner, Query
-from fireforget.errors import FireForgetError
+from fireforget.errors import FireForgetError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from fireforget._clock import Clock
     from fireforget._settings import Settings
-    from fireforget.abc import Mailer, Queue, Step, Store
+    from fireforget.abc import Backend, Mailer, Queue, Role, Store
 
 _STALE_SECONDS: Final = 600.0
 """A message that has waited for so long says that nobody takes it."""
@@ -27,26 +28,36 @@ _STALE_SECONDS: Final = 600.0
 async def adapters(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     """Are queue, store and mailer there, and what do they tell?"""
     made = Adapters(settings)
-    missing: list[Step] = []
-    for finding in await _guarded(lambda: _missing(made, missing)):
-        yield finding
-    looks: dict[str, Callable[[], Awaitable[list[Finding]]]] = {
-        "queue": lambda: _queue(made.queue(), ready=not missing),
-        "store": lambda: _store(made.store(), clock),
-        "mailer": lambda: _mailer(made.mailer()),
+    missing: set[Role] = set()
+    for backend, urls in made.backends():
+        found = await _guarded(partial(_look_for_missing, backend, urls))
+        missing.update(urls if found else ())
+        for finding in found if not backend.embeddable else ():  # on this machine it is made with its first use
+            yield _of(list(urls), finding)
+    looks: dict[Role, Callable[[], Awaitable[list[Finding]]]] = {
+        "queue": lambda: _look_at_queue(made.queue(), ready="queue" not in missing),
+        "store": lambda: _look_at_store(made.store(), clock),
+        "mailer": lambda: _look_at_mailer(made.mailer()),
     }
-    told: dict[Finding, list[str]] = {}
-    for role, look in looks.items():
-        for finding in await _guarded(look):
+    told: dict[Finding, list[Role]] = {}
+    for role in ROLES:
+        for finding in await _guarded(looks[role]):
             told.setdefault(finding, []).append(role)
     for finding, roles in told.items():  # a queue and a store in one place say the same
-        yield msgspec.structs.replace(finding, name=f"{' and '.join(roles)}: {finding.name}")
+        yield _of(roles, finding)
+
+
+def _of(roles: list[Role], finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, name=f"{' and '.join(roles)}: {finding.name}")
 
 
 async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
     """What a look shows; that it fails is a finding, too."""
     try:
         return await look()
+    except TransientError as error:
+        mend = "see whether it is up and can be reached from here"
+        return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
     except FireForgetError as error:
         return [Finding("answer", "wrong", without_secrets(str(error)))]
     except Exception as error:  # noqa: BLE001 - an adapter's mistake is a finding, and the others are still looked at
@@ -54,22 +65,18 @@ async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding
         return [Finding("answer", "wrong", text, "tell its author")]
 
 
-async def _missing(made: Adapters, missing: list[Step]) -> list[Finding]:
-    """Find what has to be provisioned. On this machine that is no finding: it is made with the first use."""
-    found = []
-    for backend, urls in made.backends():
-        steps = await backend.plan(urls) if isinstance(backend, Provisioner) else ()
-        missing += steps
-        if steps and not backend.embeddable:
-            text = f"to be done before the first use: {'; '.join(step.action for step in steps)}"
-            found.append(Finding(f"{' and '.join(urls)}: provision", "wrong", text, "run 'fireforget provision'"))
-    return found
+async def _look_for_missing(backend: Backend, urls: Mapping[Role, str]) -> list[Finding]:
+    steps = await backend.plan(urls) if isinstance(backend, Provisioner) else ()
+    if not steps:
+        return []
+    text = f"to be done before the first use: {'; '.join(step.action for step in steps)}"
+    return [Finding("provision", "wrong", text, "run 'fireforget provision'")]
 
 
-async def _queue(queue: Queue, *, ready: bool) -> list[Finding]:
+async def _look_at_queue(queue: Queue, *, ready: bool) -> list[Finding]:
     async with aclosing(queue):
         told = await _told(queue)
-        if not ready or any(finding.status == "wrong" for finding in told):
+        if told and (not ready or any(finding.status == "wrong" for finding in told)):
             return told  # to ask for more would make what is missing, or fail for the same reason
         depth = await queue.depth()
     told = told or [Finding("answer", "ok", f"{without_secrets(queue.identity)} answers")]
@@ -82,7 +89,7 @@ async def _queue(queue: Queue, *, ready: bool) -> list[Finding]:
     return told
 
 
-async def _store(store: Store, clock: Clock) -> list[Finding]:
+async def _look_at_store(store: Store, clock: Clock) -> list[Finding]:
     async with aclosing(store):
         told = await _told(store)
         if told:
@@ -93,10 +100,10 @@ async def _store(store: Store, clock: Clock) -> list[Finding]:
     return [Finding("answer", "ok", "it answers")]
 
 
-async def _mailer(mailer: Mailer) -> list[Finding]:
+async def _look_at_mailer(mailer: Mailer) -> list[Finding]:
     async with aclosing(mailer):
         told = await _told(mailer)
-    return told or [Finding("answer", "ok", "not checked: its adapter can only send")]
+    return told or [Finding("answer", "ok", "not looked at: its adapter can only send")]
 
 
 async def _told(adapter: Queue | Store | Mailer) -> list[Finding]:

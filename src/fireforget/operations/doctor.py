@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from fireforget._clock import Clock, SystemClock
-from fireforget._settings import Settings, load_settings, settings_path, without_secrets
+from fireforget._settings import Settings, load_settings, settings_path
 from fireforget.abc import Finding
 from fireforget.errors import FireForgetError, SettingsError
 from fireforget.operations import configuration, machine
 from fireforget.operations.adapters import adapters
+from fireforget.operations.advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +46,7 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
     try:
         settings = load_settings(path)
     except SettingsError as error:
-        yield Finding("configuration", "wrong", without_secrets(str(error)))
+        yield Finding("configuration", "wrong", advice(error))
         return
     file = settings_path(path)
     if file is None:
@@ -53,14 +54,16 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
         yield Finding("configuration", "ok", text, "'fireforget init' writes one; --config FILE names another")
     else:
         yield Finding("configuration", "ok", f"{file.absolute()}")
-    usable = True
+    usable, said = True, set[str]()
     for name, check in CHECKS.items():
         try:
             for finding in check(settings, clock):
                 yield finding
         except (FireForgetError, OSError) as error:
             usable &= check is not configuration.backends
-            yield Finding(name, "wrong", without_secrets(str(error)))
+            if str(error) not in said:  # what stops two checks is one finding
+                yield Finding(name, "wrong", advice(error))
+            said.add(str(error))
     if usable:
         async for finding in adapters(settings, clock):
             yield finding

@@ -34,6 +34,7 @@ class Replayed(msgspec.Struct):
         dead_lettered: Events that it refused for good; they are in the dead-letter file.
         pending: Events that stay in their journals.
         reason: Why they stay.
+        left: Why further journals of dead processes were left alone, by their ids.
     """
 
     journals: int = 0
@@ -41,6 +42,7 @@ class Replayed(msgspec.Struct):
     dead_lettered: int = 0
     pending: int = 0
     reason: str = ""
+    left: dict[str, str] = {}
 
 
 async def replay(
@@ -76,6 +78,11 @@ async def replay(
         for journal in taken:
             journal.close()
     done.pending = sum(journal.pending for journal in taken)
+    done.left = {
+        each.id: each.problem or "its events were meant for another queue: --other-queues takes them, too"
+        for each in journals_of(settings)
+        if each.problem or (each.state == "dead" and not each.ours and not other_queues)
+    }
     return done
 
 

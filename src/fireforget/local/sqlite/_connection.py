@@ -31,7 +31,7 @@ _MENDS: Final = {
     sqlite3.SQLITE_LOCKED: "another connection holds its lock",
     sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write: look at the system's log",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write, or is full: free some space, or look at the system's log",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: look whether its directory lets this user create files, and "
     "whether the process has descriptors left",
     sqlite3.SQLITE_NOMEM: "memory ran out",

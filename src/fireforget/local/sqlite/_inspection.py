@@ -28,16 +28,13 @@ _LOCK_SECONDS: Final = 2.0
 
 _TOLERANCE_MICROS: Final = 60_000_000
 _SCARCE_BYTES: Final = 64 * 1024 * 1024
+_LEAST_BYTES: Final = 1024 * 1024
 
 _LATEST: Final = "SELECT max(at) FROM (SELECT max(published_at) AS at FROM messages UNION SELECT max(at) FROM settled)"
 
 
 def inspect(path: Path, now: int) -> list[Finding]:
-    """What is to be said of a file, `now` being microseconds since 1970 UTC. Leaves it as it is.
-
-    Raises:
-        AdapterError: It is not ours, is damaged, or cannot be opened; the message says the mend.
-    """
+    """What is to be said of a file, `now` being microseconds since 1970 UTC. Leaves it as it is."""
     directory = _directory.look(path.parent)
     if directory.status == "wrong":
         return [directory]
@@ -48,10 +45,11 @@ def inspect(path: Path, now: int) -> list[Finding]:
         with closing(_open(path)) as connection:
             if not is_current(connection, path):
                 check_empty(connection, path)
-                return [Finding("database", "ok", f"{path} is empty: its tables are made when it is first used")]
+                text = f"{path} is empty: its tables are made when it is first used"
+                return [*findings, Finding("database", "ok", text)]
             findings += [_look_at_lock(connection, path), *_look_at_clock(connection, now)]
     except (sqlite3.Error, AdapterError) as error:
-        raise translate(error, path) from error
+        findings.append(Finding("database", "wrong", str(translate(error, path))))
     return findings
 
 
@@ -100,7 +98,12 @@ def _look_at_disk(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
     text = f"{free / 1024**2:,.0f} MiB are free for {path}"
     if free < _SCARCE_BYTES:
-        return Finding("disk", "warning", text, "free some space: SQLite writes nothing to a full disk")
+        return Finding(
+            "disk",
+            "wrong" if free < _LEAST_BYTES else "warning",
+            text,
+            "free some space: nothing is written to a full disk",
+        )
     return Finding("disk", "ok", text)
 
 

@@ -1,0 +1,34 @@
+"""What is said of an expected error: one line, with the mend, without secrets."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final
+
+from fireforget._settings import without_secrets
+from fireforget.errors import TransientError
+
+if TYPE_CHECKING:
+    from fireforget.errors import FireForgetError
+
+_MENDS: Final = {
+    errno.EACCES: "run this as the application's user, or change the owner or mode",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EISDIR: "name a file, not a directory",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENOENT: "mend the path, or make what is missing",
+    errno.ENOSPC: "free some space",
+    errno.ENOTDIR: "name a directory, or move the file away that is in its place",
+    errno.EPERM: "run this as the application's user",
+    errno.EROFS: "name a place on a disk that can be written",
+}
+
+
+def advice(error: FireForgetError | OSError) -> str:
+    """The line."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        mend = _MENDS.get(error.errno or 0, "")
+        return f"{place}{error.strerror}{mend and f': {mend}'}"
+    text = without_secrets(str(error))
+    return f"{text} (this may pass: try again)" if isinstance(error, TransientError) else text
