@@ -16,7 +16,6 @@ _MENDS: Final = {
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EISDIR: "name a file, not a directory",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
-    errno.ENOENT: "mend the path, or make what is missing",
     errno.ENOSPC: "free some space",
     errno.ENOTDIR: "name a directory, or move the file away that is in its place",
     errno.EPERM: "run this as the application's user",
