@@ -147,6 +147,20 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert result.stdout == "plain,redrive\n"
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_is_printed(workspace: Workspace, shell: str) -> None:
+    result = workspace.run("completion", shell)
+
+    assert result.exit_code == 0
+    assert f"_FIREFORGET_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_a_script_of_another_shell_there_is_not(workspace: Workspace) -> None:
+    result = workspace.run("completion", "tcsh")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_the_extra_it_says_how_to_install_it(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; import fireforget.cli; fireforget.cli.main()"

@@ -1,7 +1,6 @@
 """The doctor: each thing that can be wrong is found, by its name and with its mend, and nothing is changed."""
 
 import asyncio
-import os
 import resource
 import sqlite3
 import sys
@@ -53,7 +52,7 @@ def healthy() -> list[str]:
 
 def test_a_sound_site_has_nothing_wrong_and_stays_as_it_is(workspace: Workspace) -> None:
     assert findings() == {}
-    assert os.listdir(workspace.path) == ["fireforget.toml"]
+    assert [each.name for each in workspace.path.iterdir()] == ["fireforget.toml"]
     assert healthy() == [
         "configuration",
         "backends",
