@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 from fireforget._clock import Clock
-from fireforget.abc import Depth, Finding, Role, Step
-from fireforget.errors import PermanentError, TransientError
+from fireforget.abc import Checkable, Depth, Finding, Role, Step
+from fireforget.errors import ClosedError, PermanentError, TransientError
 from fireforget.local import backend
 from fireforget.local.memory import MemoryQueue
-from fireforget.local.sqlite import SQLiteQueue
+from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
 from fireforget.operations import machine
 from fireforget.operations.doctor import diagnose
 from tests.cli import Workspace
@@ -83,6 +83,19 @@ def test_a_configuration_that_cannot_be_used_is_all_there_is_to_say(workspace: W
 
     assert list(found) == ["configuration"]
     assert found["configuration"].status == "wrong"
+
+
+@pytest.mark.parametrize("text", [f'mailer = "smtp://me:{SECRET}@127.0.0.1:1"', f'secret = "{SECRET * 2}"'])
+def test_a_secret_that_others_may_read(workspace: Workspace, text: str) -> None:
+    workspace.configure(text)
+    file = workspace.path / "fireforget.toml"
+
+    file.chmod(0o644)
+    found = findings()["configuration"]
+    assert (found.status, found.mend[:9]) == ("warning", "chmod 600")
+    assert SECRET not in str(found)
+    file.chmod(0o600)
+    assert "configuration" not in findings()
 
 
 @pytest.mark.parametrize("text", ['backend = "awz"', f'queue = "sqs://me:{SECRET}@host/q"'])
@@ -391,3 +404,17 @@ def test_a_plugin_of_the_working_directory_is_found(workspace: Workspace, monkey
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     assert workspace.run("doctor").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", [SQLiteQueue, SQLiteStore, SQLiteDeadLetters])
+def test_a_closed_adapter_is_not_looked_at(
+    tmp_path: Path, kind: type[SQLiteQueue | SQLiteStore | SQLiteDeadLetters]
+) -> None:
+    async def ask() -> None:
+        adapter = kind(tmp_path / "closed.db")
+        assert isinstance(adapter, Checkable)
+        await adapter.aclose()
+        with pytest.raises(ClosedError):
+            await adapter.check()
+
+    asyncio.run(ask())

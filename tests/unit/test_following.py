@@ -111,7 +111,7 @@ async def test_a_store_that_takes_long_is_left_alone_for_longer() -> None:
     clock = ManualClock(NOON)
 
     class Slow(MemoryStore):
-        async def scan(self, query: object) -> AsyncIterator[Record]:  # type: ignore[override]
+        async def scan(self, query: object) -> AsyncIterator[Record]:
             clock.advance(2.0)
             return
             yield

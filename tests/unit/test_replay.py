@@ -120,3 +120,26 @@ def test_what_the_queue_refuses_goes_to_the_dead_letters(workspace: Workspace, m
     assert done == Replayed(journals=1, dead_lettered=2)
     assert told == [(1, 2), (2, 2)]
     assert [each.reason for each in workspace.refused.read()] == ["too odd", "too odd"]
+
+
+def test_what_a_replay_has_not_sent_when_it_is_cut_short_stays(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(queue: SQLiteQueue, messages: Sequence[Message]) -> Sequence[Outcome]:
+        called.set()
+        return await asyncio.Future()
+
+    async def cut_short() -> None:
+        task = asyncio.ensure_future(replay(workspace.settings))
+        await called.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    called = asyncio.Event()
+    workspace.journal(range(5))
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLiteQueue, "publish", publish)
+        asyncio.run(cut_short())
+
+    assert replayed(workspace)[0] == Replayed(journals=1, delivered=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,23 @@ from fireforget.reporting import Period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from fireforget._clock import Clock
     from fireforget._settings import Settings
+
+
+def file(path: Path | None, settings: Settings) -> Finding:
+    """Which file was read, and may only its owner read a secret in it?"""
+    if path is None:
+        text = "no fireforget.toml in the working directory: the defaults hold, besides FIREFORGET_* variables"
+        return Finding("configuration", "ok", text, "'fireforget init' writes one; --config FILE names another")
+    text = path.read_text(encoding="utf-8")
+    secret = without_secrets(text) != text or (settings.secret and settings.secret in text)
+    if secret and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        mend = f"chmod 600 {path}, or give the secret by a FIREFORGET_* variable"
+        return Finding("configuration", "warning", f"{path.absolute()} holds a secret that others may read", mend)
+    return Finding("configuration", "ok", f"{path.absolute()}")
 
 
 def backends(settings: Settings, _clock: Clock) -> Iterator[Finding]:

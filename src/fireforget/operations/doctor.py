@@ -48,12 +48,7 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
     except SettingsError as error:
         yield Finding("configuration", "wrong", advice(error))
         return
-    file = settings_path(path)
-    if file is None:
-        text = "no fireforget.toml in the working directory: the defaults hold, besides FIREFORGET_* variables"
-        yield Finding("configuration", "ok", text, "'fireforget init' writes one; --config FILE names another")
-    else:
-        yield Finding("configuration", "ok", f"{file.absolute()}")
+    yield configuration.file(settings_path(path), settings)
     usable, said = True, set[str]()
     for name, check in CHECKS.items():
         try:

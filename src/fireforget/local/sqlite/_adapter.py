@@ -37,6 +37,7 @@ class SQLiteAdapter:
 
     async def check(self) -> list[Finding]:
         """Look at the file without changing it. See `fireforget.abc.Checkable`."""
+        self._database.check_open()
         return await anyio.to_thread.run_sync(inspect, self._database.path, self._now())
 
     async def aclose(self) -> None:
