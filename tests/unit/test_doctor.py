@@ -101,6 +101,7 @@ def test_a_secret_that_others_may_read(workspace: Workspace, text: str) -> None:
 @pytest.mark.parametrize("text", ['backend = "awz"', f'queue = "sqs://me:{SECRET}@host/q"'])
 def test_a_backend_that_is_not_installed_is_told_once(workspace: Workspace, text: str) -> None:
     workspace.configure(text)
+    (workspace.path / "fireforget.toml").chmod(0o600)
 
     found = findings()
 

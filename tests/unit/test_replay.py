@@ -118,7 +118,7 @@ def test_what_the_queue_refuses_goes_to_the_dead_letters(workspace: Workspace, m
     done, told = replayed(workspace)
 
     assert done == Replayed(journals=1, dead_lettered=2)
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(0, 2), (1, 2), (2, 2)]
     assert [each.reason for each in workspace.refused.read()] == ["too odd", "too odd"]
 
 

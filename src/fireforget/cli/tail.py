@@ -12,7 +12,8 @@ import click
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
 from fireforget.cli.event_rows import Lifter, printer
-from fireforget.cli.options import configure, json_option
+from fireforget.cli.options import configure, exclusive, json_option
+from fireforget.errors import SettingsError
 from fireforget.operations.following import Wanted, follow_journals, follow_store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fireforget.abc import Event
 
 _MINUTE: Final = 60.0
+_WINDOW: Final = 15.0
 
 
 class Selection(TypedDict):
@@ -44,9 +46,7 @@ class Selection(TypedDict):
     "--window",
     metavar="MINUTES",
     type=click.FloatRange(min=0, min_open=True),
-    default=15.0,
-    show_default=True,
-    help="How long ago a request may have begun for its events to be seen in the store.",
+    help="How long ago a request may have begun for its events to be seen in the store; 15 if not given.",
 )
 @json_option
 @click.pass_obj
@@ -55,7 +55,7 @@ def tail(
     /,
     *,
     journal: bool,
-    window: float,
+    window: float | None,
     as_json: bool,
     **selection: Unpack[Selection],
 ) -> None:
@@ -64,13 +64,15 @@ def tail(
     In the store an event appears once it has been processed, within about a second. With --journal it appears as soon
     as a process of this machine has emitted it, as it was emitted: neither enriched nor stripped of addresses.
     """
+    exclusive(journal=journal, window=window is not None)
     settings = configure(config)
+    if journal and settings.journal.durability == "none":
+        raise SettingsError('journal.durability = "none" keeps events in memory alone: leave --journal out')
     wanted = Wanted(types=selection["types"], sessionid=selection["session"], last=selection["last"])
     lifter = Lifter()
     with printer(as_json=as_json) as (show, flush):
-        follow = (
-            partial(_journals, settings, wanted) if journal else partial(_store, settings, wanted, window * _MINUTE)
-        )
+        store = partial(_store, settings, wanted, (window or _WINDOW) * _MINUTE)
+        follow = partial(_journals, settings, wanted) if journal else store
         with suppress(KeyboardInterrupt):  # it has no other end
             anyio.run(_follow, follow, lambda event: show(lifter.lift(event)), flush)
     lifter.confess()

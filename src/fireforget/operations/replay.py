@@ -99,6 +99,7 @@ async def _publish(
 ) -> None:
     total = sum(journal.pending for journal in taken)
     hooks = Hooks()
+    progress(0, total)
 
     @hooks.on_delivered
     def delivered(message: Message) -> None:
