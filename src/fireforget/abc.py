@@ -329,7 +329,8 @@ class Backend(Protocol):
     """Makes adapters from URLs; registered in the entry-point group ``fireforget.backends``.
 
     One entry point carries the backend's own name (``local``) and one each URL scheme that it answers to
-    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use.
+    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use. A backend
+    may be a `Provisioner` besides, and its adapters `Checkable`.
     """
 
     @property

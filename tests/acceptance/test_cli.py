@@ -189,6 +189,25 @@ def test_long_work_shows_a_bar_on_a_terminal_alone(workspace: Workspace) -> None
     assert (piped.stdout, piped.stderr) == ("1 dead letter redriven\n", "")
 
 
+def test_an_export_shows_a_bar_and_its_output_stays_clean(workspace: Workspace) -> None:
+    workspace.store(event(1), event(2))
+    ours, its = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([SCRIPT, "events", "--csv"], stdout=subprocess.PIPE, stderr=its, env=variables) as process:
+        os.close(its)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        os.close(ours)
+        assert process.stdout is not None
+        exported = process.stdout.read().decode()
+
+    assert "events ━" in click.unstyle(shown.decode())
+    assert len(exported.splitlines()) == 3
+    assert exported.startswith("time,type,id,")
+    assert "\x1b" not in exported
+
+
 def _on_terminal(*arguments: str) -> str:
     """What a command shows on a terminal."""
     ours, its = pty.openpty()
