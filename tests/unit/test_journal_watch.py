@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fireforget._journal import Watch, verify
+from fireforget._journal import Entry, Segment, Watch, verify, watching
 from fireforget.errors import JournalError
 from tests.journals import abandon, context, deliver, emit, everything, fill, number_of, opened
 
@@ -73,6 +73,27 @@ def test_what_is_torn_is_not_seen_and_nothing_is_changed(tmp_path: Path) -> None
     assert seen(Watch(tmp_path / journal.id)) == [0, 1, 2, 3]
     assert segment.read_bytes() == before
     assert verify(tmp_path / journal.id).counts.pending == 4
+
+
+def test_what_comes_between_the_look_at_a_segment_and_at_its_heir_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path)
+    watch = Watch(tmp_path / journal.id)
+    fill(journal, range(2))
+    journal.prepare()  # the spare segment is the heir
+    read = watching._read
+    late = iter([range(2, 200)])
+
+    def reading(segment: Segment, at: int) -> tuple[list[Entry], int]:
+        found = read(segment, at)
+        for numbers in late:
+            fill(journal, numbers)
+        return found
+
+    monkeypatch.setattr(watching, "_read", reading)
+
+    assert sorted(seen(watch) + seen(watch)) == list(range(200))
 
 
 def test_a_journal_that_is_finished_is_told(tmp_path: Path) -> None:

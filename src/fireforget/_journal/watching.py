@@ -59,8 +59,10 @@ class Watch:
         begun = max((number for number, (_, end) in self._open.items() if end > PAGE), default=0)
         for number in list(self._open):
             if number < begun or number not in names:  # a spare one comes after the one that is appended to
-                self._stale.append(self._open.pop(number)[0].file)
-        if not self._path.is_dir():
+                segment, at = self._open.pop(number)
+                entries += _read(segment, at)[0]  # what came between the look at it and that at its heir
+                self._stale.append(segment.file)
+        if not entries and not self._path.is_dir():
             raise FileNotFoundError(self._path)
         return entries
 
@@ -77,7 +79,7 @@ class Watch:
 
     def _follow(self, path: Path) -> None:
         file = SegmentFile.open(path, self.nonce, writable=False)
-        if file is not None:
+        if file is not None and file.mapping:  # from now on it is there, even if its owner removes it
             self._last = int(path.stem)
             self._open[self._last] = Segment(file, self._last, living=False, writable=False), PAGE
 

@@ -68,8 +68,10 @@ async def replay(
         JournalError: A journal cannot be read.
     """
     adapters = Adapters(settings)
-    taken = _adopt(settings, queue_digest(adapters.identity), other_queues=other_queues)
+    taken: list[Journal] = []
     try:
+        for digest in _queues(settings, queue_digest(adapters.identity), other_queues=other_queues):
+            taken += adopt(settings.journal_directory, digest, journal_options(settings))
         async with aclosing(adapters.queue()) as queue:
             done = Replayed(len(taken))
             if taken:
@@ -86,12 +88,11 @@ async def replay(
     return done
 
 
-def _adopt(settings: Settings, own: str, *, other_queues: bool) -> list[Journal]:
-    queues = {own}
-    if other_queues:
-        queues |= {each.queue for each in journals_of(settings) if each.state == "dead" and each.queue}
-    options = journal_options(settings)
-    return [journal for queue in sorted(queues) for journal in adopt(settings.journal_directory, queue, options)]
+def _queues(settings: Settings, own: str, *, other_queues: bool) -> set[str]:
+    """The digests of the queues whose journals are taken."""
+    if not other_queues:
+        return {own}
+    return {own, *(each.queue for each in journals_of(settings) if each.state == "dead")}
 
 
 async def _publish(
