@@ -147,6 +147,23 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert result.stdout == "plain,redrive\n"
 
 
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.EACCES, "run this as the application's user, or change the owner or mode"),
+        (errno.ENOSPC, "free some space"),
+    ],
+)
+def test_what_the_system_says_behind_an_error_has_its_mend(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: int, mend: str
+) -> None:
+    error = JournalError("cannot lock it: no")
+    error.__cause__ = OSError(number, "no")
+    fail(monkeypatch, error)
+
+    assert workspace.run("stats").stderr == f"fireforget: cannot lock it: no: {mend}\n"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_printed(workspace: Workspace, shell: str) -> None:
     result = workspace.run("completion", shell)

@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from fireforget._settings import without_secrets
-from fireforget.errors import TransientError
+from fireforget.errors import AdapterError, TransientError
 
 if TYPE_CHECKING:
     from fireforget.errors import FireForgetError
@@ -24,10 +24,14 @@ _MENDS: Final = {
 
 
 def advice(error: FireForgetError | OSError) -> str:
-    """The line."""
-    if isinstance(error, OSError) and error.strerror is not None:
-        place = f"{error.filename}: " if error.filename is not None else ""
-        mend = _MENDS.get(error.errno or 0, "")
-        return f"{place}{error.strerror}{mend and f': {mend}'}"
+    """The line. The system's own errors get their mend here, also where they stand behind one of ours."""
     text = without_secrets(str(error))
-    return f"{text} (this may pass: try again)" if isinstance(error, TransientError) else text
+    if isinstance(error, AdapterError):
+        return f"{text} (this may pass: try again)" if isinstance(error, TransientError) else text
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.strerror is not None:
+        if cause is error:
+            text = cause.strerror if cause.filename is None else f"{cause.filename}: {cause.strerror}"
+        mend = _MENDS.get(cause.errno or 0, "")
+        return f"{text}{mend and f': {mend}'}"
+    return text
