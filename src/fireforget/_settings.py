@@ -106,7 +106,7 @@ class ProcessingSettings(_Section, frozen=True):
     """``[processing]``: the processor and its worker.
 
     Args:
-        embedded: Run the worker inside the application. None: only where the queue is a local one.
+        embedded: Run the worker inside the application. Not set: only where the queue is a local one.
         max_attempts: Deliveries after which an unexpected failure is isolated event by event.
         retention_days: Days until a stored event expires; 0 for never.
         unknown_types: What becomes of an event whose type is not registered: ``"accept"`` or ``"refuse"``.
@@ -251,13 +251,20 @@ def load_settings(path: str | os.PathLike[str] | None = None, environ: Mapping[s
         SettingsError: A key is unknown or a value unfit; the message names it and says what fits.
     """
     variables = os.environ if environ is None else environ
-    named = path if path is not None else variables.get(f"{PREFIX}CONFIG")
-    file = Path(named or DEFAULT_FILE)
-    table = _read(file) if named or file.is_file() else {}
+    file = settings_path(path, variables)
+    table = {} if file is None else _read(file)
     for name, value in variables.items():
         if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
             _set(table, name, value)
     return settings_from(table)
+
+
+def settings_path(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Which file `load_settings` reads with the same arguments; None where it reads none."""
+    variables = os.environ if environ is None else environ
+    named = path if path is not None else variables.get(f"{PREFIX}CONFIG")
+    file = Path(named or DEFAULT_FILE)
+    return file if named or file.is_file() else None
 
 
 def settings_from(table: Mapping[str, Any]) -> Settings:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from fireforget.abc import Clock, SystemClock
+from fireforget.abc import Clock, Finding, SystemClock
 from fireforget.errors import PermanentError, TransientError
+from fireforget.local import _directory
 from fireforget.local._closable import Closable
 from fireforget.local._micros import moment
 
@@ -51,6 +52,11 @@ class FileMailer(Closable):
             raise PermanentError(text) from error
         except OSError as error:
             raise TransientError(f"{self._directory}: mail cannot be written now ({error.strerror})") from error
+
+    async def check(self) -> list[Finding]:
+        """Look whether the directory can be written. See `fireforget.abc.Checkable`."""
+        self._check_open()
+        return [await anyio.to_thread.run_sync(_directory.look, self._directory)]
 
     def _write(self, content: bytes) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

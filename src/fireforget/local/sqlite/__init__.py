@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from fireforget.local.sqlite._connection import Synchronous
 from fireforget.local.sqlite._dead_letters import SQLiteDeadLetters
+from fireforget.local.sqlite._inspection import steps
 from fireforget.local.sqlite._queue import SQLiteQueue
 from fireforget.local.sqlite._store import SQLiteStore
 
-__all__ = ["SQLiteDeadLetters", "SQLiteQueue", "SQLiteStore", "Synchronous"]
+__all__ = ["SQLiteDeadLetters", "SQLiteQueue", "SQLiteStore", "Synchronous", "steps"]

@@ -31,7 +31,7 @@ _MENDS: Final = {
     sqlite3.SQLITE_LOCKED: "another connection holds its lock",
     sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write: look at the system's log",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write, or is full: free some space, or look at the system's log",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: look whether its directory lets this user create files, and "
     "whether the process has descriptors left",
     sqlite3.SQLITE_NOMEM: "memory ran out",
@@ -64,7 +64,7 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         for setting in _SETTINGS:
             connection.execute(setting)
-        if not _is_current(connection, path):
+        if not is_current(connection, path):
             _lay_out(connection, path)
     except BaseException:
         connection.close()
@@ -91,6 +91,36 @@ def translate(error: Exception, path: Path) -> Exception:
     return translated
 
 
+def is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our layout already.
+
+    Raises:
+        sqlite3.Error: As SQLite says.
+        PermanentError: The file belongs to a newer version.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION:
+        return False
+    if version > VERSION:
+        raise PermanentError(
+            f"{path}: layout {version} was written by a newer fireforget, and this one knows {VERSION}: "
+            "upgrade fireforget here, or name another file"
+        )
+    return True
+
+
+def check_empty(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that has tables which are not ours.
+
+    Raises:
+        sqlite3.Error: As SQLite says.
+        PermanentError: It is another application's.
+    """
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise PermanentError(f"{path}: it is another application's database: name another file")
+
+
 def _log_ahead(connection: sqlite3.Connection) -> None:
     """Switch the file to a write-ahead log for good, though others may be doing the same."""
     for _ in range(_SWITCHES):
@@ -106,26 +136,12 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file has our layout already."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION:
-        return False
-    if version > VERSION:
-        raise PermanentError(
-            f"{path}: layout {version} was written by a newer fireforget, and this one knows {VERSION}: "
-            "upgrade fireforget here, or name another file"
-        )
-    return True
-
-
 def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
     """Create the tables, unless another process has meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_current(connection, path):
-            _check_empty(connection, path)
+        if not is_current(connection, path):
+            check_empty(connection, path)
             for statement in STATEMENTS:
                 connection.execute(statement)
         connection.execute("COMMIT")
@@ -133,8 +149,3 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _check_empty(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise PermanentError(f"{path}: it is another application's database: name another file")
