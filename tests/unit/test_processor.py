@@ -15,7 +15,7 @@ from fireforget._event import Event, decode_event, encode_event, split_batch, uu
 from fireforget._schema import EventTypes
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Message
-from fireforget.errors import ClosedError, DecodeError, PermanentError, TransientError
+from fireforget.errors import ClosedError, DecodeError, EnricherTimeoutError, PermanentError, TransientError
 from fireforget.processing import DirectEnricher, Intake, Verdict
 from fireforget.processing.intake import correlated
 from tests.pipeline import NOON, Bench, Raising, SteppingClock, broken, delivery, event, ids, message, uuid
@@ -95,6 +95,17 @@ class TestStoring:
         bench = Bench(types=query_types())
         assert await bench.process(message(event(1, type="other"))) == ["ack"]
         assert bench.store.ids == [uuid(1)]
+
+    async def test_a_type_that_others_know_is_warned_of_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Such events were checked when they were emitted; a worker without the plugin stores them unchecked."""
+        bench = Bench()
+        known = [event(n, type="order", dataschema="urn:fireforget:order:3") for n in range(3)]
+        foreign = event(4, type="other", dataschema="https://example.com/other.json")
+        plain = event(5, type="plain")
+        assert await bench.process(message(*known, foreign, plain), message(*known, key="again")) == ["ack", "ack"]
+        (line,) = (record.getMessage() for record in caplog.records)
+        assert "'order' name the schema 'urn:fireforget:order:3', which this worker does not know" in line
+        assert line.endswith("set plugin = ... to the module that registers it")
 
     async def test_client_addresses_are_hashed_by_default(self) -> None:
         """Without any setting no client address reaches the store."""
@@ -318,6 +329,36 @@ class TestUnexpectedFailures:
         bench = Bench(Forgetful())
         assert await bench.process(message(event(1)), attempt=9) == ["ack"]
         assert "Forgetful returned NoneType: an enricher returns the event" in bench.letters.kept[uuid(1)].reason
+
+    async def test_an_enricher_that_hangs_is_unexpected(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It is cancelled in its time; its event alone is buried in the end, and the log names it."""
+        cancelled: list[str] = []
+
+        async def hang(event: Event) -> Event:
+            if event.id == uuid(2):
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    cancelled.append(event.id)
+            return event
+
+        bench = Bench(hang, settings=ProcessingSettings(enrich_timeout=0.01))
+        sent = message(event(1), event(2), event(3))
+        assert await bench.process(sent, attempt=4) == ["retry"]
+        assert await bench.process(sent, attempt=5) == ["ack"]
+        assert cancelled == [uuid(2)] * 2
+        assert bench.store.ids == [uuid(1), uuid(3)]
+        assert list(bench.letters.kept) == [uuid(2)]
+        assert [type(error) for error in bench.errors] == [EnricherTimeoutError] * 2
+        (line,) = (record.getMessage() for record in caplog.records if "raised" in record.getMessage())
+        assert line.endswith("hang took longer than 0.01 s: mend it, or raise enrich_timeout in [processing]")
+
+    async def test_an_enricher_s_own_timeout_is_its_own(self) -> None:
+        """What it raises itself is told as it is."""
+        error = TimeoutError("no answer from the directory")
+        bench = Bench(Raising(error, uuid(1)), settings=ProcessingSettings(enrich_timeout=60))
+        assert await bench.process(message(event(1))) == ["retry"]
+        assert bench.errors == [error]
 
     async def test_an_enricher_that_breaks_an_event_is_unexpected(self) -> None:
         """What no record can be made of is somebody's bug, and not the end of the processor."""

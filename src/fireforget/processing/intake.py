@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import msgspec
 
 from fireforget._event import Event, decode_event, uuid7_text, uuid7_time
-from fireforget._schema import EventTypes, shared_types
+from fireforget._schema import EventTypes, is_own_schema, shared_types
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Record
-from fireforget.errors import SchemaError
+from fireforget.errors import EnricherTimeoutError, SchemaError
 from fireforget.processing.enrichers import DirectEnricher, Geo, Session, UserAgent
 from fireforget.processing.privacy import Privacy
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fireforget.processing.enrichers import Enricher
+
+_logger: Final = logging.getLogger("fireforget")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -39,8 +43,8 @@ class Intake:
     address.
 
     Args:
-        settings: `retention_days`, `unknown_types`, `session`, `user_agent`, `geo_database`, `ip_addresses` and
-            `ip_fields` count here. None for the defaults.
+        settings: `retention_days`, `unknown_types`, `enrich_timeout`, `session`, `user_agent`, `geo_database`,
+            `ip_addresses` and `ip_fields` count here. None for the defaults.
         enrichers: Further enrichers, in order. A `Privacy` among them runs last, in place of the settings'
             own.
         types: The registered event types.
@@ -60,6 +64,8 @@ class Intake:
     ) -> None:
         settings = settings or ProcessingSettings()
         self._types = types
+        self._unchecked: set[str] = set()
+        self._timeout = settings.enrich_timeout
         self._refuse_unknown = settings.unknown_types == "refuse"
         self._retention = timedelta(days=settings.retention_days) if settings.retention_days else None
         steps = _in_order(settings, enrichers, secret)
@@ -91,16 +97,24 @@ class Intake:
         """Apply the first enricher that awaits something, and all that follow it.
 
         Raises:
+            EnricherTimeoutError: One of them took longer than `enrich_timeout`.
             TypeError: An enricher returned something other than an event.
         """
         for step in self._later:
-            enriched = step.enrich(event) if isinstance(step, DirectEnricher) else await step(event)
+            enriched = step.enrich(event) if isinstance(step, DirectEnricher) else await self._awaited(step, event)
             if not isinstance(enriched, Event):
-                name = type(step).__qualname__
-                message = f"{name} returned {type(enriched).__name__}: an enricher returns the event"
+                message = f"{_name(step)} returned {type(enriched).__name__}: an enricher returns the event"
                 raise TypeError(message)
             event = enriched
         return event
+
+    async def _awaited(self, step: Enricher, event: Event) -> Event:
+        with anyio.move_on_after(self._timeout):
+            return await step(event)
+        message = (
+            f"{_name(step)} took longer than {self._timeout:g} s: mend it, or raise enrich_timeout in [processing]"
+        )
+        raise EnricherTimeoutError(message)
 
     def record(self, event: Event) -> Record:
         """What the store shall keep: the event, until `retention_days` after its own time."""
@@ -119,10 +133,30 @@ class Intake:
                     'unknown_types = "accept"'
                 )
                 raise SchemaError(message)
+            if event.dataschema is not None:
+                self._warn(event)
             return event
         lifted = self._types.upcast(event)
         self._types.read(lifted)
         return lifted
+
+    def _warn(self, event: Event) -> None:
+        """Say once of a type that its events were checked elsewhere and are not here, as when they are redriven."""
+        if event.type in self._unchecked or not is_own_schema(event):
+            return
+        self._unchecked.add(event.type)
+        _logger.warning(
+            "events of the type %r name the schema %r, which this worker does not know, and are stored unchecked: "
+            "set plugin = ... to the module that registers it",
+            event.type,
+            event.dataschema,
+        )
+
+
+def _name(step: Enricher) -> str:
+    """A function's own name, or that of an object's class."""
+    name: str = getattr(step, "__qualname__", type(step).__qualname__)
+    return name
 
 
 def _in_order(settings: ProcessingSettings, given: Sequence[Enricher], secret: bytes | None) -> list[Enricher]:
