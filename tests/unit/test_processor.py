@@ -53,6 +53,36 @@ class TestStoring:
         await bench.process(message(sent))
         assert [record.event for record in bench.store.written] == [sent]
 
+    async def test_what_nothing_changes_is_stored_as_the_text_that_came(self) -> None:
+        """It need not be encoded again; whatever is changed must be."""
+        bench = Bench(types=query_types())
+        as_it_came = encode_event(event(1, correlationid=uuid(9), type="other")).replace('"data":', '"data": ')
+        changed = [
+            event(2, type="other"),
+            event(3, correlationid=uuid(9), type="other", data={"ip": "203.0.113.9"}),
+            event(4, correlationid=uuid(9), dataschema="urn:fireforget:query:1"),
+        ]
+        await bench.process(message(as_it_came, *changed))
+        assert [record.text for record in bench.store.written] == [as_it_came, None, None, None]
+        assert next(iter(bench.store._shelf.events.values()))[0] == as_it_came
+
+    @pytest.mark.parametrize("waits", [True, False])
+    async def test_what_an_enricher_changes_in_place_is_stored(self, *, waits: bool) -> None:
+        """The text that came would say something else."""
+
+        class Marking(DirectEnricher):
+            def enrich(self, event: Event) -> Event:
+                event.data["marked"] = True
+                return event
+
+        async def mark(event: Event) -> Event:
+            return Marking().enrich(event)
+
+        bench = Bench(mark if waits else Marking())
+        await bench.process(message(event(1, correlationid=uuid(9))))
+        [(text, _)] = bench.store._shelf.events.values()
+        assert decode_event(text).data == {"n": 1, "marked": True}
+
     async def test_an_empty_batch_is_done(self) -> None:
         """A message without events is settled, and nothing is written."""
         bench = Bench()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
-from fireforget._event import Event, decode_event, uuid7_text, uuid7_time
+from fireforget._event import Event, decode_event, is_uuid7, uuid7_text
 from fireforget._schema import EventTypes, is_own_schema, shared_types
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Record
@@ -29,10 +28,8 @@ _logger: Final = logging.getLogger("fireforget")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-_USUAL_UUID7: Final = re.compile(
-    r"[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-).fullmatch
-"""A UUIDv7 whose time a calendar can hold for certain; `uuid7_time`, which costs ten times as much, judges the rest."""
+_OWN: Final = frozenset({Geo, Privacy, Session, UserAgent})
+"""Enrichers that return another event for every change; those of users may change the data of the one they got."""
 
 
 class Intake:
@@ -72,6 +69,7 @@ class Intake:
         direct = 0
         while direct < len(steps) and isinstance(steps[direct], DirectEnricher):
             direct += 1
+        self._keeps_texts = all(type(step) in _OWN for step in steps[:direct])
         self._direct = [step.enrich for step in steps[:direct] if isinstance(step, DirectEnricher)]
         self._later = steps[direct:]
 
@@ -88,10 +86,14 @@ class Intake:
             unknown and
                 unknown types are refused.
         """
-        event = self._validated(correlated(decode_event(text)))
-        for enrich in self._direct:
-            event = enrich(event)
-        return event
+        return self._prepared(decode_event(text))
+
+    def take(self, text: msgspec.Raw) -> Record:
+        """Read one event, as `read` does; its record has the text itself where nothing has changed the event."""
+        decoded = decode_event(text)
+        event = self._prepared(decoded)
+        kept = self._keeps_texts and event is decoded
+        return self.record(event, bytes(text).decode() if kept else None)
 
     async def complete(self, event: Event) -> Event:
         """Apply the first enricher that awaits something, and all that follow it.
@@ -116,14 +118,20 @@ class Intake:
         )
         raise EnricherTimeoutError(message)
 
-    def record(self, event: Event) -> Record:
+    def record(self, event: Event, text: str | None = None) -> Record:
         """What the store shall keep: the event, until `retention_days` after its own time."""
         if self._retention is None:
-            return Record(event)
+            return Record(event, None, text)
         try:
-            return Record(event, event.time + self._retention)
+            return Record(event, event.time + self._retention, text)
         except OverflowError:
-            return Record(event)  # the calendar ends before the record does
+            return Record(event, None, text)  # the calendar ends before the record does
+
+    def _prepared(self, event: Event) -> Event:
+        event = self._validated(correlated(event))
+        for enrich in self._direct:
+            event = enrich(event)
+        return event
 
     def _validated(self, event: Event) -> Event:
         if self._types.get(event.type) is None:
@@ -195,11 +203,6 @@ def correlated(event: Event) -> Event:
     return msgspec.structs.replace(
         event, correlationid=event.id if is_uuid7(event.id) else _derived(event.time, event.id)
     )
-
-
-def is_uuid7(text: str) -> bool:
-    """Is it a canonical UUIDv7 whose time a calendar can hold?"""
-    return _USUAL_UUID7(text) is not None or uuid7_time(text) is not None
 
 
 def _derived(time: datetime, name: str) -> str:

@@ -127,7 +127,7 @@ class Processor:
         ends = monotonic() + _TURN_SECONDS
         for text in texts:
             try:
-                record = intake.record(intake.read(text))
+                record = intake.take(text)
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is somebody's fault
                 self._blame(batch, parcel, text, error)
                 if parcel.verdict is not None:
