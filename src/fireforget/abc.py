@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import msgspec
 
 from fireforget._clock import Clock, SystemClock
-from fireforget._event import Event, decode_event, encode_event, uuid7_time
+from fireforget._event import Event, decode_event, encode_event, is_uuid7, uuid7_time
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,6 +46,7 @@ __all__ = [
     "SystemClock",
     "decode_event",
     "encode_event",
+    "is_uuid7",
     "uuid7_time",
 ]
 
@@ -243,10 +244,13 @@ class Record(msgspec.Struct, frozen=True):
     Args:
         event: The event. Its correlation id is a UUIDv7.
         expires_at: From when on it is never returned; None for never.
+        text: The event as CloudEvents JSON, where it was read from one: a store need not encode it again. None else,
+            and in what a store returns.
     """
 
     event: Event
     expires_at: datetime | None = None
+    text: str | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):

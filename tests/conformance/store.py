@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from fireforget.abc import Query, Record, Store, uuid7_time
+from fireforget.abc import Query, Record, Store, decode_event, encode_event, uuid7_time
 from fireforget.errors import ClosedError
 from tests.conformance.events import NOON, event, in_order, records, scan, uuid7
 
@@ -70,6 +70,13 @@ class StoreConformance:
         put = Record(event(**attributes), expires_at)
         assert list(await store.put([put])) == []
         assert [record async for record in store.scan(Query())] == [put]
+
+    async def test_an_event_whose_text_is_at_hand_is_the_same(self, store: Store) -> None:
+        known = event(sessionid="s", data={"text": "漢字 🐎"}, extensions={"partition": "7"})
+        text = encode_event(known).replace(":", ": ", 1)
+        assert decode_event(text) == known
+        assert list(await store.put([Record(known, text=text)])) == []
+        assert [record async for record in store.scan(Query(sessionid="s"))] == [Record(known)]
 
     async def test_what_is_changed_after_putting_changes_nothing(self, store: Store) -> None:
         data = {"n": 1}

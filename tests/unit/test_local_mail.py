@@ -8,6 +8,7 @@ import shutil
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -60,6 +61,7 @@ async def test_a_message_becomes_one_file(tmp_path: Path) -> None:
     written = files(tmp_path / "made when needed" / "mail")
     assert [file.name[:23] for file in written] == ["20250615T120000.000000Z", "20250615T120001.000000Z"]
     assert {file.suffix for file in written} == {".eml"}
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (written[0].parent, *written)] == [0o700, 0o600, 0o600]
     found = read(written[0].read_bytes())
     assert found["Subject"] == "Týdenní přehled 🐎"
     body = found.get_body(("plain",))

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class FileMailer(Closable):
     """Writes each message as one ``.eml`` file, which mail programs open.
 
-    A file appears whole or not at all, under a name that begins with its time in UTC, readable by this user alone.
+    A file appears whole or not at all, under a name that begins with its time in UTC, readable by this user alone. So
+    is the directory, where it is made here.
 
     Args:
         directory: Where to; made when first used.
@@ -59,7 +60,7 @@ class FileMailer(Closable):
         return [await anyio.to_thread.run_sync(_directory.look, self._directory)]
 
     def _write(self, content: bytes) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         time = moment(self._clock.time_ns() // 1000)
         name = f"{time:%Y%m%dT%H%M%S.%fZ}-{hashlib.sha256(content).hexdigest()[:12]}.eml"
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._directory)
