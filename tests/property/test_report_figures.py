@@ -12,11 +12,12 @@ from fireforget._event import Event
 from fireforget._schema import EventTypes
 from fireforget.reporting import Report, render_text
 from fireforget.reporting.compose import compose
+from fireforget.reporting.definitions import load
 from fireforget.reporting.legible import width
 from fireforget.reporting.prices import PriceList
-from fireforget.reporting.reference import Reference
 from fireforget.reporting.render_html import layout
-from tests.reports import HOSTILE, WEEK, asked, event, full, hidden, moment, report_of
+from fireforget.reporting.survey import Survey
+from tests.reports import HOSTILE, WEEK, Questions, asked, event, full, hidden, moment, report_of
 
 texts = st.text(max_size=30) | st.sampled_from(HOSTILE)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.just(10**400)
@@ -55,16 +56,14 @@ def test_the_figures_are_those_of_the_plainest_count(known: list[tuple[str, Any,
         for text, answer, hour, session in known
         for one in asked(text, answer, time=moment(hours=hour), sessionid=session)
     ]
-    figures = report_of(events).figures
+    figures = Questions(report_of(events).figures)
     answered = [answer for _, answer, _, _ in known if answer is not None]
     matches = Counter(answer["match_type"] for answer in answered)
 
     assert (figures.queries, figures.responses) == (len(known), len(answered))
     assert figures.sessions.identified.count == len({session for *_, session in known if session})
     assert figures.sessions.anonymous == sum(session is None for *_, session in known)
-    assert (figures.quality.full, figures.quality.partial, figures.quality.none) == (
-        *(matches[kind] for kind in ("full", "partial", "none")),
-    )
+    assert figures.match == {kind.capitalize(): matches[kind] for kind in ("full", "partial", "none")}
     assert {row.label: row.count for row in figures.top_queries.rows} == Counter(text for text, *_ in known)
     assert {row.label: row.count for row in figures.top_skills.rows} == Counter(
         skill for answer in answered for skill in set(answer["matched_skills"])
@@ -73,8 +72,8 @@ def test_the_figures_are_those_of_the_plainest_count(known: list[tuple[str, Any,
         text for text, answer, *_ in known if answer and answer["match_type"] == "none"
     )
     assert figures.cache.part == sum(answer["cache_hit"] for answer in answered)
-    assert figures.tokens == sum(answer["input_tokens"] + answer["output_tokens"] for answer in answered)
-    assert figures.orphans.queries.part == len(known) - len(answered)
+    assert figures.usage.tokens == sum(answer["input_tokens"] + answer["output_tokens"] for answer in answered)
+    assert figures.orphans.missing.part == len(known) - len(answered)
     assert [piece.queries for piece in figures.slices] == [
         sum(day * 24 <= hour < day * 24 + 24 for _, _, hour, _ in known) for day in range(7)
     ]
@@ -97,8 +96,8 @@ def test_whatever_the_store_holds_there_is_a_report_and_it_hides_nothing(events:
 
 @given(st.lists(hostile_events, max_size=12))
 def test_adding_an_event_never_raises(events: list[Event]) -> None:
-    reference = Reference(WEEK, EventTypes())
+    survey = Survey(load("questions"), WEEK, EventTypes(), PriceList({}))
     for one in events:
-        reference.add(msgspec.structs.replace(one, correlationid=str(one.data)[:40], time=one.time + timedelta(days=9)))
+        survey.add(msgspec.structs.replace(one, correlationid=str(one.data)[:40], time=one.time + timedelta(days=9)))
 
-    assert reference.figures(PriceList({})).events.total == len(events)
+    assert survey.figures().events.total == len(events)

@@ -11,12 +11,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from fireforget.reporting.extra import report_extra
+from fireforget.reporting.wording import Format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fireforget.reporting.document import Chart, Series
 
+WHOLE: Final = Format()
 WIDTH: Final = 560
 """How wide an image is shown, in CSS pixels; it has twice as many."""
 HEIGHT: Final = 220
@@ -107,7 +109,7 @@ def _label(axes: Axes, chart: Chart) -> None:
     axes.set_xticks(places, [_short(chart.labels[place]) for place in places])
     axes.set_xlim(-0.6, len(chart.labels) - 0.4)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=chart.unit == "count"))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=chart.format == WHOLE))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.words(value)))
     axes.tick_params(labelsize=_POINTS, labelcolor=_INK, length=0, pad=4)
     axes.grid(axis="y", color=_INK, alpha=0.25, linewidth=0.6)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Mood = Literal["good", "neutral", "bad"]
 Better = Literal["more", "less", "neither"]
+Unit = Literal["number", "ms", "s", "bytes", "percent"]
 
 NOTHING: Final = "–"
 
@@ -46,6 +47,35 @@ class Change(msgspec.Struct, frozen=True):
         return f"{_SIGNS[self.direction]} {self.size}".rstrip()
 
 
+class Format(msgspec.Struct, frozen=True):
+    """How a number is written.
+
+    Args:
+        unit: ``"number"``, or a time, a size or a share.
+        decimals: Digits after the point of a number.
+        suffix: What stands behind it.
+    """
+
+    unit: Unit = "number"
+    decimals: int = 0
+    suffix: str = ""
+
+    def words(self, value: float | None) -> str:
+        """The number in words."""
+        if value is None:
+            return NOTHING
+        match self.unit:
+            case "ms" | "s":
+                text = duration(value if self.unit == "ms" else 1000 * value)
+            case "bytes":
+                text = size(value)
+            case "percent":
+                text = percent(value)
+            case _:
+                text = f"{value:,.{self.decimals}f}" if self.decimals else quantity(value)
+        return text + self.suffix
+
+
 def quantity(value: float | None) -> str:
     """A count: ``1,234``; from ten million on ``12.3 M``."""
     if value is None:
@@ -72,8 +102,8 @@ def percent(share: float | None) -> str:
     """A share: ``42%``, with a decimal near either end; never ``0%`` or ``100%`` unless it is."""
     if share is None:
         return NOTHING
-    if share in {0, 1}:
-        return f"{share:.0%}"
+    if share in {0, 1} or share > 1:
+        return f"{share:,.0%}"
     if share < 0.001:  # noqa: PLR2004 - what one decimal cannot show
         return "<0.1%"
     if share > 0.999:  # noqa: PLR2004 - the same at the other end
@@ -103,6 +133,16 @@ def duration(milliseconds: float | None) -> str:
     if minutes < 60:  # noqa: PLR2004 - an hour has 60
         return f"{minutes} min {rest} s"
     return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def size(octets: float) -> str:
+    """A size with its unit, to two or three digits: ``512 B``, ``1.4 kB``, ``118 MB``; a kilobyte has 1000 bytes."""
+    if octets < 999.5:  # noqa: PLR2004 - what would be written with four digits
+        return f"{octets:.0f} B"
+    for unit, name in ((1e3, "kB"), (1e6, "MB"), (1e9, "GB")):
+        if octets < 999.5 * unit:
+            return f"{octets / unit:.1f} {name}" if octets < 9.95 * unit else f"{octets / unit:.0f} {name}"
+    return f"{octets / 1e12:,.1f} TB"
 
 
 def money(amount: Money) -> str:
@@ -146,11 +186,11 @@ def points(now: float | None, before: float | None, better: Better = "neither") 
     return _change(difference, f"{abs(difference):g} {unit}", better)
 
 
-def difference(now: float | None, before: float | None, better: Better = "neither") -> Change:
+def difference(now: float | None, before: float | None, better: Better = "neither", decimals: int = 1) -> Change:
     """By how much a figure changed, in its own unit: ``▲ 2.4``."""
     if now is None or before is None:
         return Change("unknown")
-    by = round(now - before, 1)
+    by = round(now - before, decimals)
     return _change(by, f"{abs(by):g}", better)
 
 
