@@ -158,6 +158,10 @@ class ReportSettings(_Section, frozen=True):
         timezone: IANA name of the time zone whose days and weeks count.
         sender: Address in ``From``.
         recipients: Addresses in ``To``.
+        schedule: When the worker sends it: ``"weekly monday 07:00"``, ``"daily 07:00"`` or ``"monthly 1 07:00"``, by
+            the clocks of `timezone`; of the last whole week, day or month. Empty for never.
+        delivery: Where the mailer or the worker fails midway, ``"at_least_once"`` sends it again, ``"at_most_once"``
+            does not.
         prices: Price of each model, by its name.
     """
 
@@ -166,6 +170,8 @@ class ReportSettings(_Section, frozen=True):
     timezone: str = "UTC"
     sender: str = "fireforget@localhost"
     recipients: tuple[str, ...] = ()
+    schedule: str = ""
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     prices: dict[str, Price] = {}
 
 

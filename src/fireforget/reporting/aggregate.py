@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio.lowlevel
+
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings
 from fireforget.abc import Query
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 5
 """How often a pass is begun before a store that keeps failing is given up."""
+
+_EVENTS_AT_ONCE: Final = 32
+"""After so many, whatever else runs in this loop gets its turn, even where the store has them all in memory."""
 
 
 async def aggregate(
@@ -77,6 +82,10 @@ async def _read(store: Store, period: Period, begin: Callable[[Period], Survey])
     async for attempt in retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
         with attempt:
             survey = begin(period)
+            number = 0
             async for record in store.scan(Query(start=period.start, end=period.end)):
                 survey.add(record.event)
+                number += 1
+                if number % _EVENTS_AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
     return survey.figures()
