@@ -12,7 +12,8 @@ from fireforget.errors import SettingsError
 from fireforget.reporting.period import LAST, WEEKDAYS, Period
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
 
 Every = Literal["day", "week", "month"]
 
@@ -23,8 +24,8 @@ _WEEKLY: Final = re.compile(r"weekly +([a-z]+) +([0-9]{2}):([0-9]{2})")
 _MONTHLY: Final = re.compile(r"monthly +([0-9]{1,2}) +([0-9]{2}):([0-9]{2})")
 _LAST_DAY: Final = 28
 """The last day that every month has."""
-_LONGEST: Final = 32
-"""Days from one report to the next, at most, and one more."""
+_REACH: Final[dict[Every, int]] = {"day": 2, "week": 8, "month": 32}
+"""Days within which there is certainly another one."""
 
 
 class Due(NamedTuple):
@@ -92,25 +93,32 @@ class Schedule(msgspec.Struct, frozen=True):
 
     def last(self, now: datetime) -> Due:
         """The last report that was due at that moment or before."""
-        return max(due for due in self._around(now) if due.moment <= now)
+        return self._due(*max(known for known in self._around(now) if known[0] <= now))
 
     def next(self, now: datetime) -> Due:
         """The next report that will be due after that moment."""
-        return min(due for due in self._around(now) if due.moment > now)
+        return self._due(*min(known for known in self._around(now) if known[0] > now))
 
-    def _around(self, now: datetime) -> Iterable[Due]:
-        today = Period.days(now.date(), now.date(), zone=self.zone).local(now).date()
-        days = (today + timedelta(days=offset) for offset in range(-_LONGEST, _LONGEST + 1))
-        return [self._due(day) for day in days if self._falls_on(day)]
+    def _around(self, now: datetime) -> Iterator[tuple[datetime, date]]:
+        """The moments around that one when a report is due, each with its day."""
+        zone = self._zone
+        today = now.astimezone(zone).date()
+        reach = _REACH[self.every]
+        for day in (today + timedelta(days=offset) for offset in range(-reach, reach + 1)):
+            if self._falls_on(day):
+                yield datetime.combine(day, self.at, zone).astimezone(UTC), day
 
     def _falls_on(self, day: date) -> bool:
         if self.every == "week":
             return day.weekday() == self.on
         return self.every == "day" or day.day == self.on
 
-    def _due(self, day: date) -> Due:
+    def _due(self, moment: datetime, day: date) -> Due:
+        noon = datetime.combine(day, time(12), self._zone)  # a time that no change of the clocks skips
+        return Due(moment, Period.parse(LAST[self.every], now=noon, zone=self.zone))
+
+    @property
+    def _zone(self) -> ZoneInfo:
         from zoneinfo import ZoneInfo
 
-        moment = datetime.combine(day, self.at, ZoneInfo(self.zone)).astimezone(UTC)
-        noon = datetime.combine(day, time(12), ZoneInfo(self.zone))  # a time that no change of the clocks skips
-        return Due(moment, Period.parse(LAST[self.every], now=noon, zone=self.zone))
+        return ZoneInfo(self.zone)
