@@ -1,8 +1,7 @@
 """Charts as small PNG images, drawn with matplotlib, which loads when the first one is drawn.
 
 The background is transparent and every colour is of middling lightness, so that an image can be read on a
-light page as
-well as on a dark one: mail clients darken pages, never images. No text of an event is ever drawn.
+light page as well as on a dark one: mail clients darken pages, never images. No text of an event is ever drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 WHOLE: Final = Format()
 WIDTH: Final = 560
 """How wide an image is shown, in CSS pixels; it has twice as many."""
-HEIGHT: Final = 220
+HEIGHT: Final = 236
 
 PALETTE: Final = {
     "now": "#e8590c",
@@ -36,7 +35,7 @@ PALETTE: Final = {
 
 _INK: Final = "#7c8390"
 _DOTS_PER_INCH: Final = 200
-_POINTS: Final = 9.5
+_POINTS: Final = 11
 """Still legible where a phone shows the image at 60 % of its width."""
 _MOST_TICKS: Final = 8
 _MARKED_UP_TO: Final = 31

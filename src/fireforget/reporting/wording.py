@@ -24,6 +24,8 @@ _COMPACT_FROM: Final = 10_000_000
 _SYMBOLS: Final = {"EUR": "€", "GBP": "£", "JPY": "¥", "USD": "$"}
 _SAME_BELOW: Final = 0.005
 _TIMES_FROM: Final = 8.995
+_NOTABLE: Final = 0.05
+"""A change that is relatively smaller is neither good news nor bad: a page full of colours says nothing."""
 _NOT_ALL: Final = -0.99
 """A fall that leaves something is never one of 100 %."""
 
@@ -172,6 +174,7 @@ def change(now: float | None, before: float | None, better: Better = "neither") 
     ratio = now / before - 1
     if abs(ratio) < _SAME_BELOW:
         return Change("same")
+    better = better if _is_notable(now, before) else "neither"
     if ratio >= _TIMES_FROM:
         return _change(ratio, f"×{now / before:,.0f}", better)
     return _change(ratio, f"{max(ratio, _NOT_ALL) if ratio > -1 else ratio:.0%}".lstrip("-"), better)
@@ -183,6 +186,8 @@ def points(now: float | None, before: float | None, better: Better = "neither") 
         return Change("unknown")
     difference = round(100 * (now - before), 1)
     unit = "pt" if abs(difference) == 1 else "pts"
+    if not (_is_notable(now, before) or _is_notable(1 - now, 1 - before)):  # 99.9% is far better than 99.5%
+        better = "neither"
     return _change(difference, f"{abs(difference):g} {unit}", better)
 
 
@@ -191,7 +196,12 @@ def difference(now: float | None, before: float | None, better: Better = "neithe
     if now is None or before is None:
         return Change("unknown")
     by = round(now - before, decimals)
+    better = better if _is_notable(now, before) else "neither"
     return _change(by, f"{abs(by):g}", better)
+
+
+def _is_notable(now: float, before: float) -> bool:
+    return abs(now - before) >= _NOTABLE * max(abs(now), abs(before))
 
 
 def _change(by: float, size: str, better: Better) -> Change:
