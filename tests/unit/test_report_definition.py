@@ -147,7 +147,9 @@ blocks = [
     { show = "chart", title = "Revenue", draw = "bars", values = ["revenue"] },
     { show = "chart", title = "Sizes", draw = "stack", values = ["sizes"] },
     { show = "chart", title = "Prices", draw = "lines", values = ["price.p50", "price.p99"] },
-    { show = "table", rows = ["orders", "large", "conversion", "sizes", "weight", { value = "price.count", label = "Priced" }] },
+    { show = "table", rows = [
+        "orders", "large", "conversion", "sizes", "weight", { value = "price.count", label = "Priced" },
+    ] },
     { show = "ranking", measure = "articles", title = "Articles", counted = "Sold" },
     { show = "ranking", measure = "regretted", title = "Who complained" },
     { show = "groups", measure = "shipping", title = "Carriers" },
@@ -238,8 +240,8 @@ def test_each_is_shown_as_it_is_declared(shop: Report) -> None:
     text = " ".join(render_text(shop).split())
 
     for words in (
-        "6 orders in 3 customers; there were none the week before. 730.50 € in all. 25% of them came late. "
-        "The dearest half cost 100.00 € or more.",
+        "6 orders in 3 customers; there were none the week before. 730.50 € in all. 25% of them came late.",
+        "late. The dearest half cost 100.00 € or more.",
         "! Only 38% of the visits ended in an order.",
         *("Revenue 730.50 €", "Large orders 60%", "Revenue by day", "Sizes by day Small Middling Large"),
         *("Visits that ended in an order 38%", "Large orders (3) 60%", "Weight 2.0 kB", "Priced 5"),
@@ -299,7 +301,11 @@ def test_http_requests_have_a_report_of_their_own() -> None:
     assert known.of("requests", Total).value == 14
     assert known.of("sessions", Visits).count == 2
     assert known.of("status", Shares).counts == {
-        **{"Success": 7, "Redirect": 1, "Client error": 3, "Server error": 2, "No answer": 1}
+        "Success": 7,
+        "Redirect": 1,
+        "Client error": 3,
+        "Server error": 2,
+        "No answer": 1,
     }
     assert (known.of("errors", Ratio), known.of("client_errors", Ratio)) == (Ratio(2, 14), Ratio(3, 14))
     assert known.of("speed", Spread) == Spread(14, 6, 13, 13)

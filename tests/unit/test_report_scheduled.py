@@ -1,6 +1,5 @@
 """The scheduled report: of many workers one sends it, once, and a failure is no end."""
 
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime

@@ -17,11 +17,6 @@ class Total(msgspec.Struct, frozen=True, tag="total"):
 
     value: int | float = 0
 
-    @property
-    def blank(self) -> bool:
-        """Never: that there was nothing is worth saying."""
-        return False
-
 
 class Ratio(msgspec.Struct, frozen=True, tag="ratio"):
     """So many of so many."""
@@ -34,11 +29,6 @@ class Ratio(msgspec.Struct, frozen=True, tag="ratio"):
         """From 0 to 1; None where there was nothing to have a share of."""
         return self.part / self.whole if self.whole else None
 
-    @property
-    def blank(self) -> bool:
-        """There was nothing to have a share of."""
-        return not self.whole
-
 
 class Uniques(msgspec.Struct, frozen=True, tag="uniques"):
     """How many different values there were.
@@ -50,11 +40,6 @@ class Uniques(msgspec.Struct, frozen=True, tag="uniques"):
 
     count: int = 0
     exact: bool = True
-
-    @property
-    def blank(self) -> bool:
-        """Never."""
-        return False
 
 
 class Spread(msgspec.Struct, frozen=True, tag="spread"):
@@ -75,22 +60,12 @@ class Spread(msgspec.Struct, frozen=True, tag="spread"):
     p99: float | None = None
     exact: bool = True
 
-    @property
-    def blank(self) -> bool:
-        """There was no value."""
-        return not self.count
-
 
 class Average(msgspec.Struct, frozen=True, tag="average"):
     """The arithmetic mean of so many values; None where there were none."""
 
     count: int = 0
     mean: float | None = None
-
-    @property
-    def blank(self) -> bool:
-        """There was no value."""
-        return not self.count
 
 
 class Ranked(msgspec.Struct, frozen=True):
@@ -125,11 +100,6 @@ class Ranking(msgspec.Struct, frozen=True, tag="ranking"):
         """No count is too low and no value is missing."""
         return self.slack == 0
 
-    @property
-    def blank(self) -> bool:
-        """There was no value."""
-        return not self.rows
-
 
 class Visits(msgspec.Struct, frozen=True, tag="visits"):
     """Who was there.
@@ -147,11 +117,6 @@ class Visits(msgspec.Struct, frozen=True, tag="visits"):
         """All sessions."""
         return self.identified.count + self.anonymous
 
-    @property
-    def blank(self) -> bool:
-        """Never."""
-        return False
-
 
 class Shares(msgspec.Struct, frozen=True, tag="shares"):
     """How many fell to each choice, by its name, in the order of the definition."""
@@ -166,11 +131,6 @@ class Shares(msgspec.Struct, frozen=True, tag="shares"):
     def share(self, name: str) -> float | None:
         """The share of one choice; None where there was none at all."""
         return self.counts[name] / self.total if self.total else None
-
-    @property
-    def blank(self) -> bool:
-        """Nothing made a choice."""
-        return not self.total
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -191,11 +151,6 @@ class Parts(msgspec.Struct, frozen=True, tag="parts"):
     """The groups, in the order of their first appearance."""
 
     parts: tuple[Part, ...] = ()
-
-    @property
-    def blank(self) -> bool:
-        """There was no value."""
-        return not self.parts
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -246,11 +201,6 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
         """Tokens of all models."""
         return sum(model.tokens for model in self.models)
 
-    @property
-    def blank(self) -> bool:
-        """No model did anything."""
-        return not self.models
-
 
 class Lone(msgspec.Struct, frozen=True):
     """One request that has an event and lacks its partner.
@@ -279,13 +229,22 @@ class Orphans(msgspec.Struct, frozen=True, tag="orphans"):
     unexpected: int = 0
     first: tuple[Lone, ...] = ()
 
-    @property
-    def blank(self) -> bool:
-        """There was neither event."""
-        return not (self.missing.whole or self.unexpected)
-
 
 Figure = Total | Ratio | Uniques | Spread | Average | Ranking | Visits | Shares | Parts | Usage | Orphans
+
+
+def is_blank(figure: Figure) -> bool:
+    """There was nothing to measure. Of a count that is never so: that there was nothing is worth saying."""
+    match figure:
+        case Ratio(whole=0) | Spread(count=0) | Average(count=0) | Shares(total=0):
+            return True
+        case Ranking(rows=()) | Parts(parts=()) | Usage(models=()):
+            return True
+        case Orphans(missing=Ratio(whole=0), unexpected=0):
+            return True
+        case _:
+            return False
+
 
 F = TypeVar("F", Total, Ratio, Uniques, Spread, Average, Ranking, Visits, Shares, Parts, Usage, Orphans)
 

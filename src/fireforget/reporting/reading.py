@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_ITEMS: Final = 200
 """Most items of one list or mapping that are looked at."""
 
+_UNREAD: Final[Any] = object()
+
 T = TypeVar("T")
 
 
@@ -94,7 +96,7 @@ class Reading:
 
     def raw(self, path: str) -> object:
         """The value as it is; None where there is none."""
-        data: Any = self.data
+        data: Any = self._data if self._data is not None else self._lifted()
         if path in data or "." not in path:
             return data.get(path)
         *parents, name = path.split(".")
@@ -106,27 +108,25 @@ class Reading:
                 return None
         return data.get(name)
 
-    @property
-    def data(self) -> Mapping[Any, Any]:
+    def _lifted(self) -> Mapping[Any, Any]:
         """The event's data in the version that this process knows; without any where it cannot be read."""
-        if self._data is None:
-            try:
-                data = self._types.upcast(self.event).data
-            except SchemaError:
-                data = None
-            self.unreadable = not isinstance(data, Mapping)
-            self._data = data if isinstance(data, Mapping) else {}
+        try:
+            data = self._types.upcast(self.event).data
+        except SchemaError:
+            data = None
+        self.unreadable = not isinstance(data, Mapping)
+        self._data = data if isinstance(data, Mapping) else {}
         return self._data
 
     def _read(self, key: Hashable, path: str, read: Callable[[object], T | None]) -> T | None:
-        if key not in self._known:
+        known: T | None = self._known.get(key, _UNREAD)
+        if known is _UNREAD:
             value = self.raw(path)
             known = None if value is None else read(value)
             if known is None and value is not None:
-                self.refuse(path, 1)
+                self.refuse(path)
             self._known[key] = known
-        found: T | None = self._known[key]
-        return found
+        return known
 
     def refuse(self, path: str, times: int = 1) -> None:
         """Count a field as unusable; two measures that read it in two ways find one fault and not two."""

@@ -54,7 +54,7 @@ def _table(beside: Beside, block: shown.TableBlock) -> Iterator[Block]:
 
 def _ranking(beside: Beside, block: shown.RankingBlock) -> Iterator[Block]:
     ranking = beside.now.of(block.measure, Ranking)
-    if ranking.blank:
+    if not ranking.rows:
         return
     at_least = "" if ranking.exact else "≥ "
     rows = []
@@ -90,7 +90,7 @@ def _inexact(*spreads: Spread) -> Iterator[Block]:
 
 def _models(beside: Beside, block: shown.ModelsBlock) -> Iterator[Block]:
     now = beside.now.of(block.measure, Usage)
-    if now.blank:
+    if not now.models:
         return
     rows = []
     for usage in now.models:

@@ -62,6 +62,7 @@ class Survey:
         self._timeline = Timeline(period, self._slice)
         self._events = Grouped(Count)
         self._request: Request | None = None
+        self._piece: dict[str, Meter] = {}
         self._unreadable = 0
         self._unusable: Counter[str] = Counter()
 
@@ -77,7 +78,7 @@ class Survey:
             if where is None or where(reading):
                 meter.add(reading)
                 if charted:
-                    self._timeline.at(request.time)[name].add(reading)
+                    self._piece[name].add(reading)
         self._unreadable += reading.unreadable
         if reading.unusable:
             self._unusable.update(reading.unusable)
@@ -106,6 +107,7 @@ class Survey:
         if self._request is None or self._request.correlationid != event.correlation:
             self._close()
             self._request = Request(event.correlation, uuid7_time(event.correlation) or event.time)
+            self._piece = self._timeline.at(self._request.time)
         return self._request
 
     def _close(self) -> None:

@@ -21,6 +21,7 @@ from fireforget.reporting.figures import (
     Uniques,
     Usage,
     Visits,
+    is_blank,
 )
 from fireforget.reporting.wording import Better, Change, Format, change, difference, points
 
@@ -107,7 +108,7 @@ class Value:
 
     def blank(self, figures: Figures | Slice) -> bool:
         """There is nothing that it could be the value of."""
-        return self.figure(figures).blank
+        return is_blank(self.figure(figures))
 
     def figure(self, figures: Figures | Slice) -> Figure:
         """The figure that it is a value of."""
