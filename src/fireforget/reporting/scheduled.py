@@ -19,6 +19,7 @@ from fireforget.reporting.deliver import check_people, message
 from fireforget.reporting.extra import require_extra
 from fireforget.reporting.health import pipeline_health
 from fireforget.reporting.schedule import Schedule
+from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -130,7 +131,8 @@ class ScheduledReport:
         except Exception as error:  # noqa: BLE001 - the same
             self._tell(due, error)
             return "done" if self._settings.report.delivery == "at_most_once" else "failed"
-        _logger.info("the report of %s went to %d recipients", due.period.label, len(self._settings.report.recipients))
+        recipients = plural(len(self._settings.report.recipients), "recipient")
+        _logger.info("the report of %s went to %s", due.period.label, recipients)
         try:
             await self._claim(due, for_good)
         except Exception as error:  # noqa: BLE001 - it is sent; at worst another worker sends it again
