@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fireforget._event import Event
+from fireforget._schema import EventTypes
 from fireforget._settings import settings_from
 from fireforget.errors import SettingsError
 from fireforget.reporting import Definition, Figures, Report, load, render_html, render_text
@@ -24,7 +25,9 @@ from fireforget.reporting.figures import (
     Uniques,
     Visits,
 )
-from tests.reports import event, moment, report_of, uuid
+from fireforget.reporting.prices import PriceList
+from fireforget.reporting.survey import Survey
+from tests.reports import WEEK, event, moment, report_of, uuid
 
 SHOP = """
 [headline]
@@ -276,6 +279,19 @@ def test_a_built_in_definition_shows_all_that_it_measures(name: str) -> None:
     assert [measure for measure in definition.measures if measure not in text] == []
 
 
+def test_the_choices_of_a_split_can_be_lines_as_shares_and_a_stack_as_counts() -> None:
+    definition = parse(changed('values = ["price.p50", "price.p99"]', 'values = ["sizes"]'), "shop")
+    survey, before = (Survey(definition, period, EventTypes(), PriceList({})) for period in (WEEK, WEEK.previous()))
+    for one in orders():
+        survey.add(one)
+    report = Report(title="", definition=definition, period=WEEK, figures=survey.figures(), before=before.figures())
+    _, stack, lines = compose(report).charts
+
+    assert [series.values[:3] for series in stack.series] == [(1, 0, 0), (1, 0, 0), (0, 2, 1)]
+    assert [series.values[:3] for series in lines.series] == [(0.5, 0, 0), (0.5, 0, 0), (0, 1, 1)]
+    assert lines.words(0.5) == "50%"
+
+
 def requests() -> list[Event]:
     statuses = [200] * 6 + [201, 304, 404, 404, 422, 500, 503, 0]
     return [
@@ -327,6 +343,14 @@ def changed(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            changed('value = "sizes.Large"', 'value = "sizes"'),
+            "[[tiles]] 2: 'sizes' has one value for each choice, and none is named: known are Small, Middling, Large",
+        ),
+        (
+            changed('values = ["price.p50", "price.p99"]', 'values = ["sizes", "sizes.Small", "late"]'),
+            "[[sections]] 1 blocks 3: one chart has at most 4 lines",
+        ),
         ("x = [", "shop is not valid TOML: "),
         ("", "shop: [headline] is missing"),
         ("tile = 1\n" + SHOP, "shop: unknown key 'tile': did you mean 'tiles'?"),
@@ -377,7 +401,7 @@ def changed(old: str, new: str) -> str:
         ),
         (
             changed('value = "sizes.Large"', 'value = "shipping"'),
-            "[[tiles]] 2: 'shipping' has no value '': a block of its own",
+            "[[tiles]] 2: 'shipping' has no single value: a block of its own",
         ),
         (
             changed('show = "events"', 'show = "event"'),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fireforget.reporting.figures import Figures
     from fireforget.reporting.report import Report
 
-_LINES: tuple[Tone, ...] = ("low", "high", "good", "middling")
+LINES: tuple[Tone, ...] = ("low", "high", "good", "middling")
+"""The colours of the lines of one chart, in their order; more cannot be told apart."""
 
 
 class Beside:
@@ -69,11 +70,11 @@ class Beside:
                 Series(self.names[1], "before", self._along(value, self.before)),
             )
         elif block.draw == "stack":
-            series = tuple(Series(value.short, value.tone, self._along(value, self.now)) for value in values)
+            series = tuple(Series(value.short, value.tone, self._counts(value)) for value in values)
         else:
             series = tuple(
                 Series(value.short, tone, self._along(value, self.now))
-                for value, tone in zip(values, _LINES, strict=False)
+                for value, tone in zip(values, LINES[: len(values)], strict=True)
             )
         if not any(number for one in series for number in one.values):
             return None
@@ -92,8 +93,9 @@ class Beside:
 
         Where the figures are of a shorter period there is no value; where of a longer one, its last ones are left out.
         """
-        numbers: list[float | None] = []
-        for piece in figures.slices[: len(self.now.slices)]:
-            figure = value.figure(piece)
-            numbers.append(figure.counts[value.facet] if isinstance(figure, Shares) else value.number(piece))
+        numbers = [value.number(piece) for piece in figures.slices[: len(self.now.slices)]]
         return (*numbers, *[None] * (len(self.now.slices) - len(numbers)))
+
+    def _counts(self, value: Value) -> tuple[float, ...]:
+        """How many fell to a choice in each slice."""
+        return tuple(piece.of(value.name, Shares).counts[value.facet] for piece in self.now.slices)

@@ -10,6 +10,7 @@ from fireforget._settings import suggest
 from fireforget.errors import SchemaError, SettingsError
 from fireforget.reporting import definition as shown
 from fireforget.reporting import kinds
+from fireforget.reporting.beside import LINES
 from fireforget.reporting.conditions import form_of
 from fireforget.reporting.values import Value, references, values_of
 
@@ -124,6 +125,9 @@ def _check_chart(block: shown.ChartBlock, measures: Mapping[str, Kind]) -> None:
             raise SettingsError(message)
     if block.draw == "stack" and not (len(block.values) == 1 and len({value.name for value in values}) < len(values)):
         raise SettingsError("a stack draws one split, with all its choices: name that measure alone")
+    if block.draw == "lines" and len(values) > len(LINES):
+        message = f"one chart has at most {len(LINES)} lines: name the choices that are worth one"
+        raise SettingsError(message)
     if block.draw == "bars" and len(values) != 1:
         raise SettingsError("bars draw one value beside that of the period before: name one")
     if len({value.format for value in values}) > 1:

@@ -6,6 +6,7 @@ import logging
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import anyio.to_thread
@@ -145,7 +146,7 @@ class ScheduledReport:
 
         settings = self._settings
         first, _ = due.period.calendar or (due.moment.date(), None)
-        key = f"report:{settings.name}:{settings.report.definition}:{due.period.noun}:{first}"
+        key = f"report:{settings.name}:{Path(settings.report.definition).stem}:{due.period.noun}:{first}"
         taken = False
         async for attempt in retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
             with attempt:

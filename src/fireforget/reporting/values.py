@@ -67,9 +67,12 @@ class Value:
             raise SettingsError(message)
         self.measure = measures[self.name]
         known = facets(self.measure)
-        if facet not in known and (facet or not known):
-            offer = suggest(facet, known) if known else ": a block of its own shows it"
-            message = f"{self.name!r} has no value {facet!r}{offer}"
+        if not known:
+            message = f"{self.name!r} has no single value: a block of its own shows it"
+            raise SettingsError(message)
+        if facet not in known and (facet or isinstance(self.measure, kinds.Split)):
+            problem = f"has no value {facet!r}" if facet else "has one value for each choice, and none is named"
+            message = f"{self.name!r} {problem}{suggest(facet, known)}"
             raise SettingsError(message)
         self.facet = facet or known[0]
 
