@@ -226,6 +226,16 @@ def _failing_once(call: Callable[..., Any], error: Exception) -> Callable[..., A
     return failing
 
 
+async def test_a_clock_that_is_put_back_sends_nothing_again() -> None:
+    fleet = Fleet()
+    async with fleet.at_work(2):
+        await fleet.pass_by(DAY, step=3600)
+        fleet.clock._start_ns -= 10 * 3600 * 10**9
+        await fleet.pass_by(DAY, step=3600)
+
+    assert fleet.post.subjects == ["cv: Week 46, 2026, no data", "cv: Week 47, 2026, no data"]
+
+
 async def test_a_new_hour_does_not_send_the_same_report_again() -> None:
     fleet = Fleet()
     async with fleet.at_work():

@@ -45,7 +45,7 @@ def load(source: str) -> Definition:
     if source in BUILT_IN:
         return _built_in(source)
     if not {".", "/", "\\"} & set(source):
-        message = f"there is no report definition {source!r}{suggest(source, BUILT_IN)}; a file's name ends in .toml"
+        message = f"there is no report definition {source!r}, and no file without .toml{suggest(source, BUILT_IN)}"
         raise SettingsError(message)
     try:
         return parse(Path(source).read_text(encoding="utf-8"), source)

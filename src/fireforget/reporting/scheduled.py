@@ -102,11 +102,11 @@ class ScheduledReport:
             _logger.error("no report will be sent: %s", error)  # noqa: TRY400 - its message is for who configures
             self._hooks.error(error)
             return
-        period, again, wait = None, 0.0, 0.0
+        due, again, wait = schedule.last(self._now()), 0.0, 0.0
         while True:
-            due = schedule.last(self._now())
-            if due.period != period:
-                period, again, wait = due.period, 0.0, 0.0
+            last = schedule.last(self._now())
+            if last.moment > due.moment:  # and not where the clock was put back: that one is done
+                due, again, wait = last, 0.0, 0.0
             if self._clock.monotonic() >= again:
                 outcome = await self._attempt(due, schedule)
                 wait = _wait(outcome, wait)
