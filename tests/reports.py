@@ -13,7 +13,21 @@ from fireforget._schema import EventTypes
 from fireforget._settings import Settings, settings_from
 from fireforget.abc import Query, Record
 from fireforget.errors import TransientError
-from fireforget.reporting import Health, Period, Report, aggregate
+from fireforget.reporting import Figures, Health, Period, Report, aggregate
+from fireforget.reporting.figures import (
+    Average,
+    Orphans,
+    Part,
+    Parts,
+    Ranking,
+    Ratio,
+    Shares,
+    Slice,
+    Spread,
+    Total,
+    Usage,
+    Visits,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -140,6 +154,41 @@ class ListStore:
 
     async def aclose(self) -> None:
         raise NotImplementedError
+
+
+class Questions:
+    """The figures of the reference definition, each as what it is."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.events = figures.events
+        self.unreadable = figures.unreadable
+        self.unusable = figures.unusable
+        self.queries = figures.of("queries", Total).value
+        self.responses = figures.of("responses", Total).value
+        self.sessions: Visits = figures.of("sessions", Visits)
+        self.match = figures.of("match", Shares).counts
+        self.matched: Ratio = figures.of("matched", Ratio)
+        self.score: Average = figures.of("score", Average)
+        self.speed: Spread = figures.of("speed", Spread)
+        self.parts: tuple[Part, ...] = figures.of("parts", Parts).parts
+        self.cache: Ratio = figures.of("cache", Ratio)
+        self.usage: Usage = figures.of("models", Usage)
+        self.models = self.usage.models
+        self.top_queries: Ranking = figures.of("top_queries", Ranking)
+        self.top_sources: Ranking = figures.of("top_sources", Ranking)
+        self.top_skills: Ranking = figures.of("top_skills", Ranking)
+        self.missed: Ranking = figures.of("missed", Ranking)
+        self.orphans: Orphans = figures.of("orphans", Orphans)
+        self.slices = [Day(piece) for piece in figures.slices]
+
+
+class Day:
+    """A slice of them."""
+
+    def __init__(self, piece: Slice) -> None:
+        self.queries = piece.of("queries", Total).value
+        self.full = piece.of("match", Shares).counts["Full"]
+        self.speed: Spread = piece.of("speed", Spread)
 
 
 def report_of(

@@ -337,7 +337,12 @@ class FireForget(Emitter):
 
         store = self._store or _closing(made, self._adapters.store())
         letters = self._dead_letters or _closing(made, self._adapters.dead_letters())
-        return make_worker(Roles(queue, letters, store), self.settings, self._types, self._hooks, self._clock)
+        given = Roles(queue, letters, store), self.settings, self._types, self._hooks, self._clock
+        if not self.settings.report.schedule:
+            return make_worker(*given)
+        from fireforget.reporting.scheduled import ScheduledReport
+
+        return make_worker(*given, chores=[ScheduledReport(*given).run])
 
     async def _drain_runtime(self, seconds: float) -> int:
         import asyncio

@@ -19,7 +19,7 @@ import msgspec
 from fireforget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX: Final = "FIREFORGET_"
 DEFAULT_FILE: Final = "fireforget.toml"
@@ -156,16 +156,24 @@ class ReportSettings(_Section, frozen=True):
 
     Args:
         title: Its heading; empty for the application's name.
+        definition: What it measures and shows: ``"questions"``, ``"http"``, or the path of a TOML file.
         timezone: IANA name of the time zone whose days and weeks count.
         sender: Address in ``From``.
         recipients: Addresses in ``To``.
+        schedule: When the worker sends it: ``"weekly monday 07:00"``, ``"daily 07:00"`` or ``"monthly 1 07:00"``, by
+            the clocks of `timezone`; of the last whole week, day or month. Empty for never.
+        delivery: Where the mailer or the worker fails midway, ``"at_least_once"`` sends it again, ``"at_most_once"``
+            does not.
         prices: Price of each model, by its name.
     """
 
     title: str = ""
+    definition: str = "questions"
     timezone: str = "UTC"
     sender: str = "fireforget@localhost"
     recipients: tuple[str, ...] = ()
+    schedule: str = ""
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     prices: dict[str, Price] = {}
 
 
@@ -324,7 +332,7 @@ def _set(table: dict[str, Any], variable: str, value: str) -> None:
         for name in kind.__struct_fields__
         if name != "prices"
     ]
-    message = f"{variable} is no setting{_suggest(variable, known)}; unset it or mend its name"
+    message = f"{variable} is no setting{suggest(variable, known)}; unset it or mend its name"
     raise SettingsError(message)
 
 
@@ -339,9 +347,11 @@ def _explain(error: str) -> str:
     section = unknown["at"] or ""
     kind = _SECTIONS.get(section, Settings)
     place = f"[{section}]" if section else "the top level"
-    return f"unknown key {unknown['key']!r} in {place}{_suggest(unknown['key'], kind.__struct_fields__)}"
+    return f"unknown key {unknown['key']!r} in {place}{suggest(unknown['key'], kind.__struct_fields__)}"
 
 
-def _suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(known)}"
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that is not known: what was probably meant, else what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(names)}"

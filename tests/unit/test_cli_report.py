@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,6 +15,8 @@ from fireforget.local.sqlite import SQLiteQueue
 from tests.cli import Workspace
 from tests.pipeline import NOON, event
 
+CONFIGURATION = '[report]\ntitle = "The shop"\ntimezone = "Europe/London"\nsender = "ff@example.org"'
+
 WEEK = ["--week", "2026-W10"]
 """The week of `NOON`."""
 
@@ -21,7 +24,7 @@ WEEK = ["--week", "2026-W10"]
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.chdir(tmp_path)
-    workspace = Workspace(tmp_path, '[report]\ntitle = "The shop"\ntimezone = "Europe/London"')
+    workspace = Workspace(tmp_path, CONFIGURATION)
     workspace.store(event(1), event(2))
     return workspace
 
@@ -66,6 +69,8 @@ def test_json_is_the_figures(workspace: Workspace) -> None:
 
     assert report["title"] == "The shop"
     assert report["figures"]["events"]["total"] == 2
+    assert report["figures"]["measures"]["queries"] == {"type": "total", "value": 2}
+    assert "definition" not in report
 
 
 def test_html_goes_to_a_file(workspace: Workspace) -> None:
@@ -99,6 +104,14 @@ def test_a_period_without_events_has_a_report_that_says_so(workspace: Workspace)
         (["--week", "2026-03"], "--week takes an ISO week such as 2026-W47, not '2026-03'"),
         ([*WEEK, "--period", "2026-03"], "--week and --period exclude each other: give one of them."),
         ([*WEEK, "--from", "2026-03-01"], "--week and --from/--to exclude each other: give one of them."),
+        (["--last", "month", "--period", "2026-03"], "--period and --last exclude each other: give one of them."),
+        (["--last", "year"], "Invalid value for '--last': 'year' is not one of 'day', 'week', 'month'."),
+        (
+            ["--definition", "htp"],
+            "there is no report definition 'htp', and no file without .toml: did you mean 'http'?",
+        ),
+        (["--definition", "shop.toml"], "cannot read the report definition shop.toml: No such file or directory"),
+        (["--send"], "the report has no recipients: write their addresses into recipients of [report]"),
         (["--to", "2026-03-01"], "--to alone is no period: give --from, too."),
         (["--text", "--json"], "--text and --json exclude each other: give one of them."),
         (["--period", "soon"], "'soon' is not a period"),
@@ -140,3 +153,50 @@ def test_a_queue_that_cannot_be_reached_does_not_spoil_it(
     (report,) = workspace.values("report")
 
     assert report["health"]["queue_depth"] is None
+
+
+def test_the_last_week_is_the_last_whole_one(workspace: Workspace) -> None:
+    (report,) = workspace.values("report", "--last", "week")
+    start, end = (datetime.fromisoformat(report["period"][side]) for side in ("start", "end"))
+
+    assert start.astimezone(ZoneInfo("Europe/London")).weekday() == 0
+    assert timedelta(0) <= datetime.now(UTC) - end < timedelta(days=7, hours=1)
+
+
+def test_another_definition_can_be_had_for_once(workspace: Workspace) -> None:
+    assert (
+        "0 requests; there were none the week before." in workspace.run("report", *WEEK, "--definition", "http").stdout
+    )
+
+
+def test_the_definition_may_be_a_file(workspace: Workspace) -> None:
+    (workspace.path / "own.toml").write_text(
+        """
+headline = { count = "all" }
+measures = { all = { kind = "count", event = "*", nouns = ["thing", "things"] } }
+"""
+    )
+    workspace.configure(f'{CONFIGURATION}\ndefinition = "own.toml"')
+
+    assert "2 things; there were none the week before." in workspace.run("report", *WEEK).stdout
+
+
+def test_it_is_mailed_to_the_recipients(workspace: Workspace) -> None:
+    workspace.configure(f'{CONFIGURATION}\nrecipients = ["ada@example.org", "bob@example.org"]')
+
+    result = workspace.run("report", *WEEK, "--send")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("fireforget: the report went to 2 recipients by file://")
+    (mail,) = (workspace.path / ".fireforget" / "mail").glob("*.eml")
+    assert b"Subject: The shop: Week 10, 2026, 2 queries\r\n" in mail.read_bytes()
+
+
+def test_a_mail_that_cannot_be_sent_is_one_line(workspace: Workspace) -> None:
+    workspace.configure(f'mailer = "smtp://127.0.0.1:9?tls=none"\n{CONFIGURATION}\nrecipients = ["ada@example.org"]')
+
+    result = workspace.run("report", *WEEK, "--send", "--html", "week.html")
+
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 2)
+    assert "fireforget: 127.0.0.1:9 cannot be reached" in result.stderr
+    assert (workspace.path / "week.html").exists()

@@ -11,7 +11,7 @@ from fireforget._schema import EventTypes
 from fireforget.abc import Record
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryStore
-from fireforget.reporting import Figures, Period, Report, aggregate
+from fireforget.reporting import Period, Report, aggregate
 from fireforget.reporting.figures import Average, Ranked, Ratio, Spread, Uniques
 from tests.reports import (
     AFTER,
@@ -20,6 +20,7 @@ from tests.reports import (
     PRICED,
     WEEK,
     ListStore,
+    Questions,
     asked,
     busy_week,
     event,
@@ -37,8 +38,8 @@ def _without_waiting() -> Iterator[None]:
     stamina.set_testing(False)
 
 
-def figures(*events: Event, types: EventTypes | None = None) -> Figures:
-    return report_of(events, types=types).figures
+def figures(*events: Event, types: EventTypes | None = None) -> Questions:
+    return Questions(report_of(events, types=types).figures)
 
 
 def test_the_figures_of_a_week() -> None:
@@ -52,11 +53,11 @@ def test_the_figures_of_a_week() -> None:
     assert (known.queries, known.responses) == (3, 3)
     assert known.events.rows == (Ranked("query", 3), Ranked("response", 3), Ranked("signup", 1))
     assert (known.sessions.identified, known.sessions.anonymous) == (Uniques(1), 2)
-    assert (known.quality.full, known.quality.partial, known.quality.none) == (1, 1, 1)
-    assert known.quality.score == Average(3, 50.0)
-    assert known.quality.matched == Ratio(2, 3)
+    assert known.match == {"Full": 1, "Partial": 1, "None": 1}
+    assert known.score == Average(3, 50.0)
+    assert known.matched == Ratio(2, 3)
     assert known.speed == Spread(3, 100, 300, 300)
-    assert [(part.name, part.total_ms) for part in known.parts] == [("embed", 30.0), ("answer", 270.0)]
+    assert [(part.name, part.total) for part in known.parts] == [("embed", 30.0), ("answer", 270.0)]
     assert known.cache == Ratio(1, 3)
     assert [(used.model, used.responses, used.input_tokens, used.output_tokens) for used in known.models] == [
         ("gpt-x", 3, 3000, 600)
@@ -65,7 +66,7 @@ def test_the_figures_of_a_week() -> None:
     assert known.top_sources.rows == (Ranked("website", 3),)
     assert known.top_skills.rows == (Ranked("Rust", 2),)
     assert known.missed.rows == (Ranked("Cobol?", 1, "No Cobol."),)
-    assert known.orphans.queries == Ratio(0, 3)
+    assert known.orphans.missing == Ratio(0, 3)
     assert known.unusable == ()
 
 
@@ -79,9 +80,9 @@ def test_the_period_before_is_read_beside_it() -> None:
     ]
     report = report_of(events)
 
-    assert [row.label for row in report.figures.top_queries.rows] == ["now"]
-    assert report.before.top_queries.rows == (Ranked("then", 2),)
-    assert (report.before.queries, report.before.responses) == (2, 1)
+    assert [row.label for row in Questions(report.figures).top_queries.rows] == ["now"]
+    assert Questions(report.before).top_queries.rows == (Ranked("then", 2),)
+    assert (Questions(report.before).queries, Questions(report.before).responses) == (2, 1)
 
 
 def test_running_it_twice_gives_the_same() -> None:
@@ -103,22 +104,22 @@ def test_a_query_without_a_response_is_an_orphan() -> None:
     lost = asked("lost", time=moment(2))
     known = figures(*asked("answered", full()), *lost).orphans
 
-    assert known.queries == Ratio(1, 2)
-    assert [(orphan.query, orphan.time) for orphan in known.first] == [("lost", moment(2))]
+    assert known.missing == Ratio(1, 2)
+    assert [(orphan.text, orphan.time) for orphan in known.first] == [("lost", moment(2))]
     assert known.first[0].correlationid == lost[0].correlationid
 
 
 def test_only_the_first_orphans_are_named() -> None:
     known = figures(*(asked(f"lost {hour}", time=moment(hours=hour))[0] for hour in range(40))).orphans
 
-    assert known.queries.part == 40
-    assert [orphan.query for orphan in known.first] == [f"lost {hour}" for hour in range(5)]
+    assert known.missing.part == 40
+    assert [orphan.text for orphan in known.first] == [f"lost {hour}" for hour in range(5)]
 
 
 def test_a_response_without_a_query_is_no_orphan_and_still_counts() -> None:
     known = figures(event("response", full()))
 
-    assert (known.orphans.queries, known.orphans.responses) == (Ratio(0, 0), 1)
+    assert (known.orphans.missing, known.orphans.unexpected) == (Ratio(0, 0), 1)
     assert (known.queries, known.responses, known.cache.whole) == (0, 1, 1)
 
 
@@ -127,7 +128,7 @@ def test_a_response_that_overtook_its_query_is_its_response() -> None:
     overtaking = msgspec.structs.replace(response, id=uuid(moment(0.4)))
     known = figures(query, overtaking)
 
-    assert known.orphans.queries == Ratio(0, 1)
+    assert known.orphans.missing == Ratio(0, 1)
     assert [row.label for row in known.missed.rows] == ["?"]
 
 
@@ -139,10 +140,14 @@ def test_a_request_across_midnight_counts_once_on_the_day_it_began() -> None:
     report = report_of([query, response])
     after = report_of([query, response], Period(WEEK.end, WEEK.end + timedelta(days=7)))
 
-    assert (report.figures.queries, report.figures.responses, report.figures.orphans.queries.part) == (1, 1, 0)
-    assert [piece.queries for piece in report.figures.slices] == [0, 0, 0, 0, 0, 0, 1]
-    assert report.figures.slices[-1].full == 1
-    assert (after.figures.events.total, after.before.queries) == (0, 1)
+    assert (
+        Questions(report.figures).queries,
+        Questions(report.figures).responses,
+        Questions(report.figures).orphans.missing.part,
+    ) == (1, 1, 0)
+    assert [piece.queries for piece in Questions(report.figures).slices] == [0, 0, 0, 0, 0, 0, 1]
+    assert Questions(report.figures).slices[-1].full == 1
+    assert (after.figures.events.total, Questions(after.before).queries) == (0, 1)
 
 
 def test_a_late_event_counts_on_the_day_of_its_request() -> None:
@@ -156,7 +161,7 @@ def test_days_are_those_of_the_zone() -> None:
     period = Period.parse("2026-W47", now=AFTER, zone="America/New_York")
     report = report_of(asked("?", time=moment(1, hours=3)), period)  # Tuesday in London, Monday in New York
 
-    assert [piece.queries for piece in report.figures.slices] == [1, 0, 0, 0, 0, 0, 0]
+    assert [piece.queries for piece in Questions(report.figures).slices] == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_session_is_known_by_any_event_of_the_request() -> None:
@@ -169,7 +174,7 @@ def test_a_session_is_known_by_any_event_of_the_request() -> None:
 def test_an_event_outside_of_any_request_is_its_own() -> None:
     known = figures(*(event("query", {"query": "?"}, correlationid="") for _ in range(3)))
 
-    assert (known.sessions.anonymous, known.orphans.queries) == (3, Ratio(3, 3))
+    assert (known.sessions.anonymous, known.orphans.missing) == (3, Ratio(3, 3))
 
 
 UNUSABLE: dict[str, tuple[Any, ...]] = {
@@ -212,7 +217,7 @@ def test_a_value_that_is_missing_or_null_is_no_fault() -> None:
     known = figures(*asked(None, nothing), *asked("?", {}), event("query", {}))
 
     assert known.unusable == ()
-    assert (known.queries, known.responses, known.quality.matched.whole, known.models) == (3, 2, 0, ())
+    assert (known.queries, known.responses, known.matched.whole, known.models) == (3, 2, 0, ())
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
@@ -275,7 +280,7 @@ async def test_a_pass_that_fails_for_now_begins_again_from_its_start() -> None:
 
     report = await aggregate(flaky, WEEK, PRICED)
 
-    assert (report.figures.queries, len(flaky.queries)) == (3, 5)
+    assert (Questions(report.figures).queries, len(flaky.queries)) == (3, 5)
 
 
 @pytest.mark.usefixtures("_without_waiting")

@@ -7,7 +7,7 @@ from fireforget.errors import SettingsError
 from fireforget.reporting import Report, render_text
 from fireforget.reporting.figures import Money
 from fireforget.reporting.prices import PriceList
-from tests.reports import asked, full, report_of
+from tests.reports import Questions, asked, full, report_of
 
 UNPRICED = Settings()
 
@@ -30,7 +30,7 @@ def test_a_cost_is_exact_to_the_last_digit() -> None:
 def test_without_a_price_there_is_no_cost_and_the_report_says_so() -> None:
     made = report(UNPRICED, "gpt-x")
 
-    assert (made.figures.cost, made.figures.unpriced) == ((), ("gpt-x",))
+    assert (Questions(made.figures).usage.cost, Questions(made.figures).usage.unpriced) == ((), ("gpt-x",))
     assert "no price given" in render_text(made)
     assert "No price given for gpt-x" in render_text(made)
 
@@ -41,15 +41,15 @@ def test_what_has_a_price_is_added_up_each_currency_on_its_own() -> None:
     )
     made = report(settings, "a", "b", "c", "d")
 
-    assert made.figures.cost == (Money(Decimal("0.0012"), "EUR"), Money(Decimal("0.0032"), "USD"))
-    assert made.figures.unpriced == ("d",)
+    assert Questions(made.figures).usage.cost == (Money(Decimal("0.0012"), "EUR"), Money(Decimal("0.0032"), "USD"))
+    assert Questions(made.figures).usage.unpriced == ("d",)
     assert "some have no price" in render_text(made)
 
 
 def test_a_model_that_used_no_tokens_needs_no_price() -> None:
     made = report_of(asked("?", full(input_tokens=0, output_tokens=0)), settings=UNPRICED)
 
-    assert made.figures.unpriced == ()
+    assert Questions(made.figures).usage.unpriced == ()
 
 
 @pytest.mark.parametrize("currency", ["", "usd", "US", "$$$", "\u202eUSD", "USDT"])

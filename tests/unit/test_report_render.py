@@ -13,7 +13,8 @@ from fireforget.reporting.compose import compose
 from fireforget.reporting.document import Chart, Series
 from fireforget.reporting.legible import width
 from fireforget.reporting.render_html import _template, layout
-from tests.reports import AFTER, HOSTILE, asked, busy_week, event, full, hidden, moment, report_of
+from fireforget.reporting.wording import Format
+from tests.reports import AFTER, HOSTILE, Questions, asked, busy_week, event, full, hidden, moment, report_of
 
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "div", "table", "tbody", "tr", "td", "th"),
@@ -262,16 +263,17 @@ def test_any_period_has_a_page(period: str) -> None:
 
 def test_what_is_not_exact_says_so() -> None:
     report = report_of(asked("?", full()))
-    figures = report.figures
-    rough = msgspec.structs.replace(
-        figures,
-        top_queries=msgspec.structs.replace(figures.top_queries, slack=7),
-        speed=msgspec.structs.replace(figures.speed, exact=False),
-        sessions=msgspec.structs.replace(
-            figures.sessions, identified=msgspec.structs.replace(figures.sessions.identified, exact=False)
+    known = Questions(report.figures)
+    rough = {
+        **report.figures.measures,
+        "top_queries": msgspec.structs.replace(known.top_queries, slack=7),
+        "speed": msgspec.structs.replace(known.speed, exact=False),
+        "sessions": msgspec.structs.replace(
+            known.sessions, identified=msgspec.structs.replace(known.sessions.identified, exact=False)
         ),
-    )
-    text = " ".join(render_text(msgspec.structs.replace(report, figures=rough)).split())
+    }
+    figures = msgspec.structs.replace(report.figures, measures=rough)
+    text = " ".join(render_text(msgspec.structs.replace(report, figures=figures)).split())
 
     assert "≥ 1" in text
     assert "up to 7 too low" in text
@@ -284,7 +286,7 @@ def test_what_is_not_exact_says_so() -> None:
 def test_any_chart_can_be_drawn_and_is_the_same_again(kind: str, values: tuple[float | None, ...]) -> None:
     labels = tuple(f"Mon {number} Nov" for number in range(len(values)))
     series = (Series("one", "now", values), Series("two", "before", values[::-1]))
-    chart = Chart("any", "Any", kind, labels, series, "ms")  # type: ignore[arg-type]
+    chart = Chart("any", "Any", kind, labels, series, Format("ms"))  # type: ignore[arg-type]
 
     assert draw(chart).startswith(PNG)
     assert draw(chart) == draw(chart)

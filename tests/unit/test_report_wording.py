@@ -4,7 +4,7 @@ import pytest
 
 from fireforget.reporting import wording
 from fireforget.reporting.figures import Money, Uniques
-from fireforget.reporting.wording import Better, Mood
+from fireforget.reporting.wording import Better, Format, Mood
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,8 @@ def test_currencies_do_not_add_up() -> None:
         (118, 100, "less", "▲ 18%", "bad"),
         (82, 100, "more", "▼ 18%", "bad"),
         (82, 100, "neither", "▼ 18%", "neutral"),
+        (104, 100, "more", "▲ 4%", "neutral"),
+        (106, 100, "more", "▲ 6%", "good"),
         (1004, 1000, "more", "= same", "neutral"),
         (0, 0, "more", "= same", "neutral"),
         (5, 0, "more", "▲ from 0", "good"),
@@ -115,9 +117,42 @@ def test_a_change_of_a_share_is_in_points(now: float | None, before: float | Non
     assert wording.points(now, before, "more").text == words
 
 
+@pytest.mark.parametrize(
+    ("now", "before", "mood"),
+    [(0.823, 0.83, "neutral"), (0.008, 0.004, "bad"), (0.995, 0.999, "bad"), (0.5, 0.6, "good"), (0.0, 0.0, "neutral")],
+)
+def test_a_change_of_a_share_is_news_where_either_part_of_it_is(now: float, before: float, mood: Mood) -> None:
+    assert wording.points(now, before, "less" if now != 0.995 else "more").mood == mood
+
+
 def test_a_change_in_its_own_unit() -> None:
-    assert wording.difference(76.4, 74.0, "more").text == "▲ 2.4"
+    assert (wording.difference(76.4, 74.0, "more").text, wording.difference(76.4, 74.0, "more").mood) == (
+        "▲ 2.4",
+        "neutral",
+    )
+    assert wording.difference(80.0, 74.0, "more").mood == "good"
+    assert wording.difference(1.25, 1.0, decimals=2).text == "▲ 0.25"
     assert wording.difference(None, 74.0).text == "–"
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "words"),
+    [
+        (Format(), 1234.4, "1,234"),
+        (Format(decimals=2, suffix=" €"), 1234.5, "1,234.50 €"),
+        (Format("ms"), 1420, "1.42 s"),
+        (Format("s"), 1.42, "1.42 s"),
+        (Format("percent"), 0.034, "3.4%"),
+        (Format("percent"), 1.5, "150%"),
+        (Format("bytes"), 0, "0 B"),
+        (Format("bytes"), 999.6, "1.0 kB"),
+        (Format("bytes"), 118_400_000, "118 MB"),
+        (Format("bytes"), 3.2e13, "32.0 TB"),
+        (Format(suffix=" kg"), None, "–"),
+    ],
+)
+def test_a_number_is_written_as_its_format_says(form: Format, value: float | None, words: str) -> None:
+    assert form.words(value) == words
 
 
 def test_plurals_and_estimates() -> None:

@@ -45,7 +45,8 @@ def worker(config: Path | None, /, *, until_empty: bool) -> None:
     """Process the events of the queue into the store.
 
     Until SIGTERM or Ctrl-C: what is in work is then finished, for as long as processing.stop_seconds; a second signal
-    gives it up at once, and it comes again. Any number of workers may run side by side.
+    gives it up at once, and it comes again. Any number of workers may run side by side; one of them sends the report
+    that report.schedule asks for.
     """
     settings = configure(config)
     _log()
@@ -54,6 +55,7 @@ def worker(config: Path | None, /, *, until_empty: bool) -> None:
 
 async def _work(settings: Settings, *, until_empty: bool) -> None:
     from fireforget.processing import make_worker
+    from fireforget.reporting.scheduled import ScheduledReport
 
     adapters, clock, hooks = Adapters(settings), SystemClock(), Hooks()
     async with (
@@ -63,7 +65,11 @@ async def _work(settings: Settings, *, until_empty: bool) -> None:
     ):
         if until_empty:
             await _is_empty(queue)  # a queue that cannot be asked is better refused before the work begins
-        pipeline = make_worker(Roles(queue, letters, store), settings, shared_types, hooks, clock)
+        given = Roles(queue, letters, store), settings, shared_types, hooks, clock
+        scheduled = [ScheduledReport(*given)] if settings.report.schedule and not until_empty else []
+        for report in scheduled:
+            report.check()  # better said now than in the log, at the hour
+        pipeline = make_worker(*given, chores=[report.run for report in scheduled])
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             source, target = (visible(without_secrets(adapters.url(role))) for role in ("queue", "store"))
             click.echo(f"worker began: from {source} to {target}")

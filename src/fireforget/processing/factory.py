@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fireforget.errors import SettingsError
 from fireforget.processing.intake import Intake
@@ -11,7 +11,7 @@ from fireforget.processing.processor import Processor
 from fireforget.processing.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from fireforget._backends import Roles
     from fireforget._clock import Clock
@@ -36,14 +36,21 @@ def make_processor(
     return Processor(store, dead_letters, intake, max_attempts=attempts, hooks=hooks, clock=clock)
 
 
-def make_worker(roles: Roles, settings: Settings, types: EventTypes, hooks: Hooks, clock: Clock) -> Worker:
-    """Make the worker that the settings describe.
+def make_worker(
+    roles: Roles,
+    settings: Settings,
+    types: EventTypes,
+    hooks: Hooks,
+    clock: Clock,
+    chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+) -> Worker:
+    """Make the worker that the settings describe, with what else it is to run.
 
     Raises:
         SettingsError: The plugin cannot be imported, or an enricher cannot be made.
     """
     processor = make_processor(roles.store, roles.dead_letters, settings, types, hooks, clock)
-    return Worker(roles.queue, processor, settings.processing, hooks=hooks, clock=clock)
+    return Worker(roles.queue, processor, settings.processing, hooks=hooks, clock=clock, chores=chores)
 
 
 def load_plugin(name: str) -> Sequence[Enricher]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -21,7 +21,7 @@ from fireforget.processing.settler import Settler
 from fireforget.processing.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from fireforget._clock import Clock
     from fireforget.abc import Queue
@@ -47,6 +47,7 @@ class Worker:
             here. None for the defaults.
         hooks: Is told of errors.
         clock: Time, sleep and chance; None for the machine's own.
+        chores: What else runs as long as the worker does, and is cancelled with it.
 
     Raises:
         SettingsError: The queue has no leases as long as `lease_seconds`.
@@ -60,8 +61,10 @@ class Worker:
         *,
         hooks: Hooks | None = None,
         clock: Clock | None = None,
+        chores: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self._queue = queue
+        self._chores = chores
         self._processor = processor
         self._settings = settings or ProcessingSettings()
         longest = queue.capabilities.max_lease_seconds
@@ -96,6 +99,8 @@ class Worker:
                 self._life = chores.cancel_scope
                 chores.start_soon(leases.keep)
                 chores.start_soon(self._purge)
+                for chore in self._chores:
+                    chores.start_soon(chore)
                 async with anyio.create_task_group() as group:
                     hands = Hands(group, self._settings.concurrency, self._processor, settler, leases, self._clock)
                     self._hands = hands

@@ -1,8 +1,7 @@
 """Charts as small PNG images, drawn with matplotlib, which loads when the first one is drawn.
 
 The background is transparent and every colour is of middling lightness, so that an image can be read on a
-light page as
-well as on a dark one: mail clients darken pages, never images. No text of an event is ever drawn.
+light page as well as on a dark one: mail clients darken pages, never images. No text of an event is ever drawn.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from fireforget.reporting.extra import report_extra
+from fireforget.reporting.wording import Format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fireforget.reporting.document import Chart, Series
 
+WHOLE: Final = Format()
 WIDTH: Final = 560
 """How wide an image is shown, in CSS pixels; it has twice as many."""
-HEIGHT: Final = 220
+HEIGHT: Final = 236
 
 PALETTE: Final = {
     "now": "#e8590c",
@@ -34,7 +35,7 @@ PALETTE: Final = {
 
 _INK: Final = "#7c8390"
 _DOTS_PER_INCH: Final = 200
-_POINTS: Final = 9.5
+_POINTS: Final = 11
 """Still legible where a phone shows the image at 60 % of its width."""
 _MOST_TICKS: Final = 8
 _MARKED_UP_TO: Final = 31
@@ -107,7 +108,7 @@ def _label(axes: Axes, chart: Chart) -> None:
     axes.set_xticks(places, [_short(chart.labels[place]) for place in places])
     axes.set_xlim(-0.6, len(chart.labels) - 0.4)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=chart.unit == "count"))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=chart.format == WHOLE))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: chart.words(value)))
     axes.tick_params(labelsize=_POINTS, labelcolor=_INK, length=0, pad=4)
     axes.grid(axis="y", color=_INK, alpha=0.25, linewidth=0.6)

@@ -1,14 +1,15 @@
-"""From the figures to the document: the words of the reference report."""
+"""From the figures to the document: the words of a report, as its definition has them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fireforget.reporting import wording
+from fireforget.reporting import kinds
 from fireforget.reporting.beside import Beside
-from fireforget.reporting.document import Cell, Document, Section, Tile
-from fireforget.reporting.sections import SECTIONS, pipeline
-from fireforget.reporting.wording import Better, Change, change, duration, percent, plural, points, quantity
+from fireforget.reporting.document import Cell, Document, Tile
+from fireforget.reporting.sections import sections
+from fireforget.reporting.values import Value, fill
+from fireforget.reporting.wording import change, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,26 +18,20 @@ if TYPE_CHECKING:
     from fireforget.reporting.report import Health, Report
 
 WORTH_NOTICE: Final = 0.01
-"""From this share of queries or events on, a flaw is put at the top."""
+"""From this share of events on, values that could not be used are put at the top."""
 
 
 def compose(report: Report) -> Document:
     """Put a report in words. Pure: the same report gives the same document."""
     beside = Beside(report)
-    if report.empty:
-        tiles: tuple[Tile, ...] = ()
-        sections: tuple[Section | None, ...] = (pipeline(beside),)
-    else:
-        tiles = tuple(_tiles(beside))
-        sections = tuple(section(beside) for section in SECTIONS)
     return Document(
         title=report.title,
         heading=report.period.label,
         span=_span(report),
         summary=_nothing(report) if report.empty else _summary(report),
         notices=tuple(_notices(report)),
-        tiles=tiles,
-        sections=tuple(section for section in sections if section is not None),
+        tiles=() if report.empty else tuple(_tiles(report)),
+        sections=tuple(sections(beside, only_pipeline=report.empty)),
         footnotes=tuple(_footnotes(report)),
     )
 
@@ -46,9 +41,13 @@ def subject(report: Report) -> str:
     headline = f"{report.title}: {report.period.label}"
     if report.empty:
         return f"{headline}, no data"
-    now, before = report.figures.queries, report.before.queries
-    difference = change(now, before).text if before else ""
-    return f"{headline}, {plural(now, 'query', 'queries')} {difference}".rstrip()
+    counted = _counted(report)
+    difference = counted.changed(report.figures, report.before).text if counted.number(report.before) else ""
+    return f"{headline}, {counted.phrase(report.figures)} {difference}".rstrip()
+
+
+def _counted(report: Report) -> Value:
+    return Value(report.definition.headline.count, report.definition.measures)
 
 
 def _span(report: Report) -> str:
@@ -59,36 +58,35 @@ def _span(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    now = report.figures
-    queries = plural(now.queries, "query", "queries")
-    sessions = wording.uniques(now.sessions.identified, now.sessions.anonymous)
-    text = f"{queries} in {sessions} {'session' if now.sessions.count == 1 else 'sessions'}"
-    text += _compared(report) + "."
-    if now.quality.matched.whole:
-        text += f" {percent(now.quality.matched.share)} of the responses found a match."
-    if now.speed.p95 is not None:
-        text += f" 95% of all responses took at most {duration(now.speed.p95)}."
-    return text
+    now, measures, headline = report.figures, report.definition.measures, report.definition.headline
+    across = f" in {Value(headline.across, measures).phrase(now)}" if headline.across else ""
+    text = f"{_counted(report).phrase(now)}{across}{_compared(report)}."
+    sentences = (fill(sentence, now, measures) for sentence in headline.sentences)
+    return " ".join([text, *(sentence for sentence in sentences if sentence is not None)])
 
 
 def _compared(report: Report) -> str:
-    """The end of the sentence that says how many queries there were."""
-    by = change(report.figures.queries, report.before.queries)
+    """The end of the sentence that says how many there were."""
+    counted = _counted(report)
+    now, was = counted.number(report.figures), counted.number(report.before)
+    by = change(now, was)
     before = f"the {report.period.noun} before"
-    if not report.before.queries:
+    _, many = counted.measure.nouns or ("", "")
+    if not was:
         return f"; there were none {before}"
     if by.direction == "same":
-        return f", about as many queries as {before}"
+        return f", about as many {many} as {before}"
     if by.size.startswith("×"):
-        return f", {by.size[1:]} times the queries {before}"
-    return f", {by.size} {'more' if by.direction == 'up' else 'fewer'} queries than {before}"
+        return f", {by.size[1:]} times the {many} {before}"
+    return f", {by.size} {'more' if by.direction == 'up' else 'fewer'} {many} than {before}"
 
 
 def _nothing(report: Report) -> str:
     noun, before = report.period.noun, report.before
+    counted = _counted(report)
     text = f"No data: the store has no event of this {noun}."
-    if before.queries:
-        return f"{text} The {noun} before had {plural(before.queries, 'query', 'queries')}."
+    if counted.number(before):
+        return f"{text} The {noun} before had {counted.phrase(before)}."
     if before.events.total:
         return f"{text} The {noun} before had {plural(before.events.total, 'event')}."
     return f"{text} The {noun} before had none either."
@@ -103,15 +101,25 @@ def _notices(report: Report) -> Iterator[str]:
         )
     if report.empty and report.before.events.total and not report.unfinished:
         yield "The events have stopped: check that the application still emits, and that the pipeline runs."
+    yield from _declared(report)
     yield from _flaws(report.figures)
     if report.health is not None:
         yield from _losses(report.health)
 
 
+def _declared(report: Report) -> Iterator[str]:
+    """What the definition puts at the top."""
+    measures = report.definition.measures
+    for notice in report.definition.notices:
+        number = Value(notice.value, measures).number(report.figures)
+        if number is None or (notice.at_least is not None and number < notice.at_least):
+            continue
+        text = fill(notice.text, report.figures, measures)
+        if text is not None and (notice.below is None or number < notice.below):
+            yield text
+
+
 def _flaws(figures: Figures) -> Iterator[str]:
-    orphans = figures.orphans.queries
-    if (orphans.share or 0) >= WORTH_NOTICE:
-        yield f"{plural(orphans.part, 'query', 'queries')} ({percent(orphans.share)}) got no response."
     if figures.unreadable:
         yield (
             f"{plural(figures.unreadable, 'event')} could not be read: a newer version of the application "
@@ -134,33 +142,25 @@ def _losses(health: Health) -> Iterator[str]:
         yield f"{plural(abs(health.unaccounted), 'event')} unaccounted for: the pipeline's counts do not add up."
 
 
-def _tiles(beside: Beside) -> Iterator[Tile]:
-    now, before = beside.now, beside.before
-
-    def tile(label: str, value: str, by: Change) -> Tile:
-        return Tile(label, value, Cell(by.text, by.mood))
-
-    def counted(label: str, text: str, pair: tuple[int, int], better: Better) -> Tile:
-        return tile(label, text, change(*pair, better))
-
-    yield counted("Queries", quantity(now.queries), (now.queries, before.queries), "more")
-    sessions = wording.uniques(now.sessions.identified, now.sessions.anonymous)
-    yield counted("Sessions", sessions, (now.sessions.count, before.sessions.count), "more")
-    matched, was = now.quality.matched, before.quality.matched
-    yield tile("Matched", percent(matched.share), points(matched.share, was.share, "more"))
-    yield tile("Time (p95)", duration(now.speed.p95), change(now.speed.p95, before.speed.p95, "less"))
-    yield tile("Cache hits", percent(now.cache.share), points(now.cache.share, before.cache.share, "more"))
-    note = "no price given" if now.unpriced and not now.cost else "some have no price" if now.unpriced else ""
-    cost = Tile("Model cost", wording.moneys(now.cost), Cell(), note)
-    yield cost if note else tile(cost.label, cost.value, beside.cost_change)
+def _tiles(report: Report) -> Iterator[Tile]:
+    now, before = report.figures, report.before
+    for tile in report.definition.tiles:
+        value = Value(tile.value, report.definition.measures)
+        note = value.caveat(now)
+        by = value.changed(now, before)
+        yield Tile(tile.label or value.label, value.words(now), Cell() if note else Cell(by.text, by.mood), note)
 
 
 def _footnotes(report: Report) -> Iterator[str]:
     yield "An event counts in the period of its request. Changes are against the period before it, of the same kind."
     if not report.empty:
-        yield (
-            "A session is a session id; a request without one counts as a session of its own. A percentile is by the "
-            "nearest rank: p95 is the smallest time that at least 95% of the responses did not exceed."
-        )
+        measured = report.definition.measures.values()
+        if any(isinstance(measure, kinds.Sessions) for measure in measured):
+            yield "A session is a session id; a request without one counts as a session of its own."
+        if any(isinstance(measure, kinds.Percentiles | kinds.Groups) for measure in measured):
+            yield (
+                "A percentile is by the nearest rank: p95 is the smallest value that at least 95% of the values did "
+                "not exceed."
+            )
     if report.as_of is not None:
         yield f"Made {report.period.local(report.as_of):%Y-%m-%d %H:%M} ({report.period.zone})."

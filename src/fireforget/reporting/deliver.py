@@ -43,10 +43,8 @@ def message(report: Report, sender: str, recipients: Sequence[str]) -> EmailMess
         SettingsError: An address cannot be used, there is no recipient, or the extra ``fireforget[report]``
             is not installed.
     """
-    if not recipients:
-        raise SettingsError("the report has no recipients: write their addresses into recipients of [report]")
+    origin, to = check_people(sender, recipients)
     document = compose(report)
-    origin, to = _address("sender", sender), [_address("recipients", recipient) for recipient in recipients]
     images = {chart.name: draw(chart) for chart in document.charts}
     ids = {name: f"{name}.{_digest(image)}@{origin.domain}" for name, image in images.items()}
 
@@ -65,6 +63,17 @@ def message(report: Report, sender: str, recipients: Sequence[str]) -> EmailMess
         cid, file = f"<{ids[name]}>", f"{name}.png"
         page.add_related(image, "image", "png", cid=cid, filename=file, disposition="inline")
     return mail
+
+
+def check_people(sender: str, recipients: Sequence[str]) -> tuple[Address, list[Address]]:
+    """The addresses that a report goes from and to.
+
+    Raises:
+        SettingsError: One cannot be used, or there is no recipient.
+    """
+    if not recipients:
+        raise SettingsError("the report has no recipients: write their addresses into recipients of [report]")
+    return _address("sender", sender), [_address("recipients", recipient) for recipient in recipients]
 
 
 def _address(key: str, written: str) -> Address:

@@ -6,20 +6,14 @@ so both say the same. The blocks know nothing of events: whatever is measured ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-from fireforget.reporting.wording import Change, Mood, duration, quantity
+from fireforget.reporting.wording import Change, Format, Mood
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Unit = Literal["count", "ms"]
 Kind = Literal["bars", "stack", "lines"]
 Tone = Literal["now", "before", "good", "middling", "bad", "low", "high"]
-
-_FORMATS: dict[str, Callable[[float | None], str]] = {"count": quantity, "ms": duration}
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -86,12 +80,12 @@ class Chart(msgspec.Struct, frozen=True):
     """Series over the slices of the period.
 
     Args:
-        name: Its own name in this document, letters only.
+        name: Its own name in this document, letters and digits.
         title: What it shows.
         kind: ``"bars"`` (series beside each other), ``"stack"`` (series on each other) or ``"lines"``.
         labels: The slices.
         series: What is drawn.
-        unit: What the values are.
+        format: How the values are written.
     """
 
     name: str
@@ -99,7 +93,7 @@ class Chart(msgspec.Struct, frozen=True):
     kind: Kind
     labels: tuple[str, ...]
     series: tuple[Series, ...]
-    unit: Unit = "count"
+    format: Format = Format()
 
     @property
     def alt(self) -> str:
@@ -108,7 +102,7 @@ class Chart(msgspec.Struct, frozen=True):
 
     def words(self, value: float | None) -> str:
         """One of its values in words."""
-        return _FORMATS[self.unit](value)
+        return self.format.words(value)
 
     def _extent(self, series: Series) -> str:
         points = [(value, name) for value, name in zip(series.values, self.labels, strict=True) if value is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fireforget.errors import SettingsError
@@ -26,3 +27,15 @@ def report_extra() -> Iterator[None]:
             'pip install "fireforget[report]", or take the plain text'
         )
         raise SettingsError(message) from error
+
+
+def require_extra() -> None:
+    """See whether the extra is installed, without loading it: matplotlib alone takes half a second.
+
+    Raises:
+        SettingsError: As for `report_extra`.
+    """
+    with report_extra():
+        for name in ("jinja2", "css_inline", "matplotlib"):
+            if find_spec(name) is None:
+                raise ModuleNotFoundError(name=name)

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
 
-class Ratio(msgspec.Struct, frozen=True):
+class Total(msgspec.Struct, frozen=True, tag="total"):
+    """A count or a sum."""
+
+    value: int | float = 0
+
+
+class Ratio(msgspec.Struct, frozen=True, tag="ratio"):
     """So many of so many."""
 
-    part: int = 0
-    whole: int = 0
+    part: int | float = 0
+    whole: int | float = 0
 
     @property
     def share(self) -> float | None:
@@ -23,7 +30,7 @@ class Ratio(msgspec.Struct, frozen=True):
         return self.part / self.whole if self.whole else None
 
 
-class Uniques(msgspec.Struct, frozen=True):
+class Uniques(msgspec.Struct, frozen=True, tag="uniques"):
     """How many different values there were.
 
     Args:
@@ -35,7 +42,7 @@ class Uniques(msgspec.Struct, frozen=True):
     exact: bool = True
 
 
-class Spread(msgspec.Struct, frozen=True):
+class Spread(msgspec.Struct, frozen=True, tag="spread"):
     """How values are spread: percentiles by the nearest rank, so each is a value that occurred.
 
     Args:
@@ -54,7 +61,7 @@ class Spread(msgspec.Struct, frozen=True):
     exact: bool = True
 
 
-class Average(msgspec.Struct, frozen=True):
+class Average(msgspec.Struct, frozen=True, tag="average"):
     """The arithmetic mean of so many values; None where there were none."""
 
     count: int = 0
@@ -75,7 +82,7 @@ class Ranked(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-class Ranking(msgspec.Struct, frozen=True):
+class Ranking(msgspec.Struct, frozen=True, tag="ranking"):
     """The most frequent values, most frequent first.
 
     Args:
@@ -94,7 +101,7 @@ class Ranking(msgspec.Struct, frozen=True):
         return self.slack == 0
 
 
-class Sessions(msgspec.Struct, frozen=True):
+class Visits(msgspec.Struct, frozen=True, tag="visits"):
     """Who was there.
 
     Args:
@@ -111,39 +118,39 @@ class Sessions(msgspec.Struct, frozen=True):
         return self.identified.count + self.anonymous
 
 
-class Quality(msgspec.Struct, frozen=True):
-    """How well responses matched their queries.
+class Shares(msgspec.Struct, frozen=True, tag="shares"):
+    """How many fell to each choice, by its name, in the order of the definition."""
 
-    Args:
-        full: Responses with a full match.
-        partial: Responses with a partial match.
-        none: Responses without a match.
-        score: Mean of the match scores, 0 to 100.
-    """
-
-    full: int = 0
-    partial: int = 0
-    none: int = 0
-    score: Average = Average()
+    counts: dict[str, int] = {}
 
     @property
-    def matched(self) -> Ratio:
-        """Full or partial matches among the responses that say how they matched."""
-        return Ratio(self.full + self.partial, self.full + self.partial + self.none)
+    def total(self) -> int:
+        """All that made a choice."""
+        return sum(self.counts.values())
+
+    def share(self, name: str) -> float | None:
+        """The share of one choice; None where there was none at all."""
+        return self.counts[name] / self.total if self.total else None
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of the processing.
+    """One group.
 
     Args:
         name: Its name.
-        spread: Its percentiles, in milliseconds.
-        total_ms: All its time.
+        spread: The percentiles of its values.
+        total: The sum of its values.
     """
 
     name: str
     spread: Spread
-    total_ms: float
+    total: float
+
+
+class Parts(msgspec.Struct, frozen=True, tag="parts"):
+    """The groups, in the order of their first appearance."""
+
+    parts: tuple[Part, ...] = ()
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -158,7 +165,7 @@ class ModelUsage(msgspec.Struct, frozen=True):
 
     Args:
         model: Its name.
-        responses: How many responses it gave.
+        responses: How many events name it.
         input_tokens: Tokens it read.
         output_tokens: Tokens it wrote.
         cost: What the tokens cost; None where no price was given for it.
@@ -176,32 +183,70 @@ class ModelUsage(msgspec.Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
 
-class Orphan(msgspec.Struct, frozen=True):
-    """One request that has a query and no response.
+class Usage(msgspec.Struct, frozen=True, tag="usage"):
+    """What all models did.
+
+    Args:
+        models: Each of them, by tokens.
+        cost: What all models with a price cost, by currency.
+        unpriced: Models that used tokens and have no price.
+    """
+
+    models: tuple[ModelUsage, ...] = ()
+    cost: tuple[Money, ...] = ()
+    unpriced: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all models."""
+        return sum(model.tokens for model in self.models)
+
+
+class Lone(msgspec.Struct, frozen=True):
+    """One request that has an event and lacks its partner.
 
     Args:
         time: When it was made.
         correlationid: Its correlation id.
-        query: What was asked.
+        text: What the event says of it.
     """
 
     time: datetime
     correlationid: str
-    query: str
+    text: str
 
 
-class Orphans(msgspec.Struct, frozen=True):
-    """Queries and responses that did not find each other.
+class Orphans(msgspec.Struct, frozen=True, tag="orphans"):
+    """Events of one request that should come together, and did not.
 
     Args:
-        queries: Requests with a query and no response, among all requests with a query.
-        responses: Requests with a response and no query.
-        first: The first few requests without a response.
+        missing: Requests with the first event and without the other, among all requests with the first.
+        unexpected: Requests with the other event and without the first.
+        first: The first few requests that lack the other.
     """
 
-    queries: Ratio = Ratio()
-    responses: int = 0
-    first: tuple[Orphan, ...] = ()
+    missing: Ratio = Ratio()
+    unexpected: int = 0
+    first: tuple[Lone, ...] = ()
+
+
+Figure = Total | Ratio | Uniques | Spread | Average | Ranking | Visits | Shares | Parts | Usage | Orphans
+
+
+def is_blank(figure: Figure) -> bool:
+    """There was nothing to measure. Of a count that is never so: that there was nothing is worth saying."""
+    match figure:
+        case Ratio(whole=0) | Spread(count=0) | Average(count=0) | Shares(total=0):
+            return True
+        case Ranking(rows=()) | Parts(parts=()) | Usage(models=()):
+            return True
+        case Orphans(missing=Ratio(whole=0), unexpected=0):
+            return True
+        case _:
+            return False
+
+
+F = TypeVar("F", Total, Ratio, Uniques, Spread, Average, Ranking, Visits, Shares, Parts, Usage, Orphans)
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -210,68 +255,42 @@ class Slice(msgspec.Struct, frozen=True):
     Args:
         start: When it begins.
         label: Its name on an axis.
-        queries: Queries in it.
-        full: Responses with a full match.
-        partial: Responses with a partial match.
-        none: Responses without a match.
-        speed: Processing time, in milliseconds.
+        measures: The figures that a chart shows, by the name of their measure.
     """
 
     start: datetime
     label: str
-    queries: int
-    full: int
-    partial: int
-    none: int
-    speed: Spread
+    measures: dict[str, Figure]
+
+    def of(self, name: str, kind: type[F]) -> F:
+        """The figure of a measure. Raises TypeError where it is of another kind."""
+        return _checked(self.measures[name], kind)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the reference report says of one period.
+    """All that a report says of one period.
 
     Args:
         events: Events by type.
-        queries: Events of the type ``query``.
-        responses: Events of the type ``response``.
-        sessions: Whose they were.
-        quality: How well responses matched.
-        speed: Processing time of a response, in milliseconds.
-        parts: Where that time went.
-        cache: Responses from the cache, among those that say whether they were.
-        models: What each model did, by tokens.
-        cost: What all models with a price cost, by currency.
-        unpriced: Models that used tokens and have no price.
-        top_queries: What was asked most.
-        top_sources: Where queries came from.
-        top_skills: What responses matched, once a response.
-        missed: What was asked and found no match, with the reasoning of the first such response.
-        orphans: Queries without a response, and the other way round.
+        measures: The figure of each measure of the definition, by its name.
         slices: The period, day by day or as it was cut.
         unreadable: Events whose data this process does not understand: a newer version, a failing upcaster.
         unusable: Values that could not be used, by field.
     """
 
     events: Ranking = Ranking()
-    queries: int = 0
-    responses: int = 0
-    sessions: Sessions = Sessions()
-    quality: Quality = Quality()
-    speed: Spread = Spread()
-    parts: tuple[Part, ...] = ()
-    cache: Ratio = Ratio()
-    models: tuple[ModelUsage, ...] = ()
-    cost: tuple[Money, ...] = ()
-    unpriced: tuple[str, ...] = ()
-    top_queries: Ranking = Ranking()
-    top_sources: Ranking = Ranking()
-    top_skills: Ranking = Ranking()
-    missed: Ranking = Ranking()
-    orphans: Orphans = Orphans()
+    measures: dict[str, Figure] = {}
     slices: tuple[Slice, ...] = ()
     unreadable: int = 0
     unusable: tuple[Ranked, ...] = ()
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of all models."""
-        return sum(model.tokens for model in self.models)
+    def of(self, name: str, kind: type[F]) -> F:
+        """The figure of a measure. Raises TypeError where it is of another kind."""
+        return _checked(self.measures[name], kind)
+
+
+def _checked(figure: Figure, kind: type[F]) -> F:
+    if not isinstance(figure, kind):
+        message = f"the figure is {type(figure).__name__}, not {kind.__name__}"
+        raise TypeError(message)
+    return figure

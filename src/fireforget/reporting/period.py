@@ -26,6 +26,9 @@ FORMS: Final = (
     "(2026-11-01..2026-11-15), 'yesterday', 'last-week' or 'last-month'"
 )
 
+LAST: Final = {"day": "yesterday", "week": "last-week", "month": "last-month"}
+"""How the last whole one of each is written."""
+
 _WEEK: Final = re.compile(r"([0-9]{4})-W([0-9]{2})")
 _MONTH: Final = re.compile(r"([0-9]{4})-([0-9]{2})")
 _SPAN: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.\.([0-9]{4}-[0-9]{2}-[0-9]{2}))?")

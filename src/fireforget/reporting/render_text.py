@@ -80,7 +80,11 @@ def _table(table: Table) -> Iterator[str]:
     grid = [[clean(cell.text) for cell in row.cells] for row in table.rows]
     widths = [max(map(width, cells)) for cells in zip(heads, *grid, strict=True)]
     bars = len(_GAP) + _BAR if any(row.bar is not None for row in table.rows) else 0
-    others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1) + bars
+    others = sum(widths[1:]) + len(_GAP) * (len(widths) - 1)
+    if COLUMNS - others - bars >= min(widths[0], _NARROWEST):
+        others += bars
+    else:
+        bars = 0  # the numbers say the same
     widths[0] = max(min(widths[0], COLUMNS - others), _NARROWEST)
     if any(heads):
         yield _line(heads, widths)
@@ -89,7 +93,7 @@ def _table(table: Table) -> Iterator[str]:
         if row.total:
             yield "-" * (sum(widths) + len(_GAP) * (len(widths) - 1))
         line = _line(cells, widths)
-        yield line if row.bar is None else f"{line}{_GAP}{_drawn(row.bar)}"
+        yield line if row.bar is None or not bars else f"{line}{_GAP}{_drawn(row.bar)}"
         if row.detail:
             yield f"    {clean(row.detail)}"
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from fireforget.reporting.definition import Definition
 from fireforget.reporting.figures import Figures
 from fireforget.reporting.period import Period
 
@@ -34,6 +35,20 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     queue_depth: int | None = None
 
     @property
+    def counts(self) -> tuple[tuple[str, int | None], ...]:
+        """Each count with its name for readers."""
+        return (
+            ("Accepted", self.accepted),
+            ("Delivered", self.delivered),
+            ("Pending", self.pending),
+            ("Dead-lettered", self.dead_lettered),
+            ("Dropped", self.dropped),
+            ("Corrupt", self.corrupt),
+            ("Refused, so never accepted", self.refused),
+            ("Messages in the queue now", self.queue_depth),
+        )
+
+    @property
     def unaccounted(self) -> int:
         """Accepted events that no other count explains; 0 where a count is not known."""
         fates = (self.delivered, self.pending, self.dead_lettered, self.dropped, self.corrupt)
@@ -46,6 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         title: What it is a report of.
+        definition: What was measured and how it is shown.
         period: The period.
         figures: Its figures.
         before: The figures of ``period.previous()``.
@@ -54,6 +70,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     title: str
+    definition: Definition
     period: Period
     figures: Figures
     before: Figures

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Mood = Literal["good", "neutral", "bad"]
 Better = Literal["more", "less", "neither"]
+Unit = Literal["number", "ms", "s", "bytes", "percent"]
 
 NOTHING: Final = "–"
 
@@ -23,6 +24,8 @@ _COMPACT_FROM: Final = 10_000_000
 _SYMBOLS: Final = {"EUR": "€", "GBP": "£", "JPY": "¥", "USD": "$"}
 _SAME_BELOW: Final = 0.005
 _TIMES_FROM: Final = 8.995
+_NOTABLE: Final = 0.05
+"""A change that is relatively smaller is neither good news nor bad: a page full of colours says nothing."""
 _NOT_ALL: Final = -0.99
 """A fall that leaves something is never one of 100 %."""
 
@@ -44,6 +47,35 @@ class Change(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """An arrow and the size: ``▲ 18%``."""
         return f"{_SIGNS[self.direction]} {self.size}".rstrip()
+
+
+class Format(msgspec.Struct, frozen=True):
+    """How a number is written.
+
+    Args:
+        unit: ``"number"``, or a time, a size or a share.
+        decimals: Digits after the point of a number.
+        suffix: What stands behind it.
+    """
+
+    unit: Unit = "number"
+    decimals: int = 0
+    suffix: str = ""
+
+    def words(self, value: float | None) -> str:
+        """The number in words."""
+        if value is None:
+            return NOTHING
+        match self.unit:
+            case "ms" | "s":
+                text = duration(value if self.unit == "ms" else 1000 * value)
+            case "bytes":
+                text = size(value)
+            case "percent":
+                text = percent(value)
+            case _:
+                text = f"{value:,.{self.decimals}f}" if self.decimals else quantity(value)
+        return text + self.suffix
 
 
 def quantity(value: float | None) -> str:
@@ -72,8 +104,8 @@ def percent(share: float | None) -> str:
     """A share: ``42%``, with a decimal near either end; never ``0%`` or ``100%`` unless it is."""
     if share is None:
         return NOTHING
-    if share in {0, 1}:
-        return f"{share:.0%}"
+    if share in {0, 1} or share > 1:
+        return f"{share:,.0%}"
     if share < 0.001:  # noqa: PLR2004 - what one decimal cannot show
         return "<0.1%"
     if share > 0.999:  # noqa: PLR2004 - the same at the other end
@@ -105,6 +137,16 @@ def duration(milliseconds: float | None) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def size(octets: float) -> str:
+    """A size with its unit, to two or three digits: ``512 B``, ``1.4 kB``, ``118 MB``; a kilobyte has 1000 bytes."""
+    if octets < 999.5:  # noqa: PLR2004 - what would be written with four digits
+        return f"{octets:.0f} B"
+    for unit, name in ((1e3, "kB"), (1e6, "MB"), (1e9, "GB")):
+        if octets < 999.5 * unit:
+            return f"{octets / unit:.1f} {name}" if octets < 9.95 * unit else f"{octets / unit:.0f} {name}"
+    return f"{octets / 1e12:,.1f} TB"
+
+
 def money(amount: Money) -> str:
     """An amount: ``$12.34``, ``12.34 CHF``; small ones to two significant digits, down to ``<$0.0001``."""
     value = amount.amount
@@ -132,6 +174,7 @@ def change(now: float | None, before: float | None, better: Better = "neither") 
     ratio = now / before - 1
     if abs(ratio) < _SAME_BELOW:
         return Change("same")
+    better = better if _is_notable(now, before) else "neither"
     if ratio >= _TIMES_FROM:
         return _change(ratio, f"×{now / before:,.0f}", better)
     return _change(ratio, f"{max(ratio, _NOT_ALL) if ratio > -1 else ratio:.0%}".lstrip("-"), better)
@@ -143,15 +186,22 @@ def points(now: float | None, before: float | None, better: Better = "neither") 
         return Change("unknown")
     difference = round(100 * (now - before), 1)
     unit = "pt" if abs(difference) == 1 else "pts"
+    if not (_is_notable(now, before) or _is_notable(1 - now, 1 - before)):  # 99.9% is far better than 99.5%
+        better = "neither"
     return _change(difference, f"{abs(difference):g} {unit}", better)
 
 
-def difference(now: float | None, before: float | None, better: Better = "neither") -> Change:
+def difference(now: float | None, before: float | None, better: Better = "neither", decimals: int = 1) -> Change:
     """By how much a figure changed, in its own unit: ``▲ 2.4``."""
     if now is None or before is None:
         return Change("unknown")
-    by = round(now - before, 1)
+    by = round(now - before, decimals)
+    better = better if _is_notable(now, before) else "neither"
     return _change(by, f"{abs(by):g}", better)
+
+
+def _is_notable(now: float, before: float) -> bool:
+    return abs(now - before) >= _NOTABLE * max(abs(now), abs(before))
 
 
 def _change(by: float, size: str, better: Better) -> Change:
