@@ -21,7 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from fireforget.errors import AdapterError, ClosedError, PermanentError, SettingsError, TransientError
 from fireforget.local.mail import FileMailer, SMTPMailer, SMTPServer
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 

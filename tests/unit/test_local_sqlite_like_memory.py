@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fireforget.abc import DeadLetters, Delivery, Message, Queue
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 _names = itertools.count()
 
