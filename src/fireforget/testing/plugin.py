@@ -1,0 +1,2 @@
+import pytest
+pytest.register_assert_rewrite("fireforget.testing.conformance")
