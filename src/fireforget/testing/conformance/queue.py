@@ -13,11 +13,13 @@ from fireforget.testing.conformance.interruptions import InterruptionConformance
 from fireforget.testing.conformance.leases import LeaseConformance
 from fireforget.testing.conformance.on_queue import MANY, apart, message, names
 from fireforget.testing.conformance.order import OrderConformance
+from fireforget.testing.conformance.queue_scenario import QueueScenario
+from fireforget.testing.conformance.scenarios import run_scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fireforget.abc import Delivery, Queue
+    from fireforget.abc import DeadLetters, Delivery, Queue
     from fireforget.testing.place import Place
 
 _LONG = 20
@@ -157,6 +159,11 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
         await queue.nack(deliveries)
         if not self.tolerance:
             assert (await queue.depth()).visible in {3, None}
+
+    async def test_random_scenarios_go_as_in_memory(self, place: Place, queue: Queue, dead: DeadLetters) -> None:
+        await run_scenarios(
+            lambda: QueueScenario(place, queue, dead, lease=self.lease, tolerance=self.tolerance), self.examples
+        )
 
     async def test_closing_twice_is_no_error(self, queue: Queue) -> None:
         await self.publish(queue, [message("a")])

@@ -13,6 +13,8 @@ from fireforget.errors import AdapterError, ClosedError
 from fireforget.testing.conformance.awaits import at_every_await
 from fireforget.testing.conformance.lifetimes import LifetimeConformance
 from fireforget.testing.conformance.scans import ScanConformance
+from fireforget.testing.conformance.scenarios import run_scenarios
+from fireforget.testing.conformance.store_scenario import StoreScenario
 from fireforget.testing.events import NOON, event, in_order, records, scan, uuid7
 
 if TYPE_CHECKING:
@@ -126,6 +128,11 @@ class StoreConformance(ScanConformance, LifetimeConformance):
         await at_every_await(self.awaits, lambda: scan(store), whole)
         await at_every_await(self.awaits, claim, claimed)
         await at_every_await(self.awaits, store.purge, whole)
+
+    async def test_random_scenarios_go_as_in_memory(self, place: Place, store: Store) -> None:
+        await run_scenarios(
+            lambda: StoreScenario(place, store, lease=self.lease, tolerance=self.tolerance), self.examples
+        )
 
     async def test_closing_twice_is_no_error(self, store: Store) -> None:
         await store.put(records(event()))
