@@ -53,6 +53,8 @@ class Place:
     clock: ManualClock | None = None
     longest_sleep: float = 60.0
     unreachable: Place | None = None
+    opened: dict[str, _Closable] = field(default_factory=dict, init=False, repr=False)
+    """The first adapter of each kind that a test has made here, by the maker's name."""
     _made: list[_Closable] = field(default_factory=list, init=False, repr=False)
 
     def open_queue(self) -> Queue:
@@ -101,4 +103,5 @@ class Place:
             raise TypeError(f"this test needs Place({name}=...): a function that makes an adapter")
         adapter = make()
         self._made.append(adapter)
+        self.opened.setdefault(name, adapter)
         return adapter

@@ -47,29 +47,33 @@ class Table:
     """Collects the results of the kit's tests."""
 
     def __init__(self) -> None:
-        self._results: dict[str, dict[str, dict[str, _Result]]] = defaultdict(lambda: defaultdict(dict))
+        self._pending: dict[str, _Result] = {}
+        self._adapters: dict[str, str] = {}
         self._capabilities: dict[str, Mapping[str, Any]] = {}
+        self._results: list[tuple[str, str, str, _Result]] = []
 
     def add(self, report: pytest.TestReport) -> None:
-        """Take the result of one phase of one test, where it is one of the kit's."""
-        properties = dict(report.user_properties)
-        tested: Any = properties.get("fireforget")
+        """Take one phase of one test. What was tested is known when a test of the kit has ended."""
         result = _result(report)
-        if tested is None or result is None:
-            return
-        adapter = tested["adapter"]
-        if "fireforget.capabilities" in properties:
-            self._capabilities[adapter] = properties["fireforget.capabilities"]  # type: ignore[assignment]
-        promises = self._results[tested["port"]][_promise(report.nodeid)]
-        known = promises.get(adapter)
-        if known is None or _SEVERITY[result.status] > _SEVERITY[known.status]:
-            promises[adapter] = result
+        if result is not None:
+            self._pending[report.nodeid] = result
+        tested: Any = dict(report.user_properties).get("fireforget")
+        if report.when == "teardown" and (last := self._pending.pop(report.nodeid, None)) and tested is not None:
+            kind, _, name = report.nodeid.rpartition("::")
+            self._results.append((tested["port"], kind, _promise(name), last))
+            if "adapter" in tested:
+                self._adapters[kind] = tested["adapter"]
+                self._capabilities.setdefault(tested["adapter"], tested.get("capabilities", {}))
 
     def markdown(self) -> str:
         """The tables of all ports of which something was tested."""
         parts = []
         for port, title in _PORTS.items():
-            promises = self._results.get(port)
+            promises: dict[str, dict[str, _Result]] = defaultdict(dict)
+            for _, kind, promise, result in (found for found in self._results if found[0] == port):
+                known = promises[promise].get(adapter := self._adapters.get(kind, kind))
+                if known is None or _SEVERITY[result.status] > _SEVERITY[known.status]:
+                    promises[promise][adapter] = result
             if promises:
                 adapters = list(dict.fromkeys(adapter for results in promises.values() for adapter in results))
                 rows = [*self._declared(adapters)] if port == "queue" else []
@@ -118,10 +122,9 @@ def _result(report: pytest.TestReport) -> _Result | None:
     return _Result("passed") if report.when == "call" else None
 
 
-def _promise(nodeid: str) -> str:
+def _promise(name: str) -> str:
     """The sentence that the name of a test is."""
-    name = nodeid.rpartition("::")[2].partition("[")[0]
-    return name.removeprefix("test_").replace("_", " ").capitalize()
+    return name.partition("[")[0].removeprefix("test_").replace("_", " ").capitalize()
 
 
 def _value(value: object, form: str) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 import pytest
 
+from fireforget.abc import Queue
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
@@ -60,14 +62,17 @@ class Conformance:
 
     @pytest.fixture(autouse=True)
     async def _on_place(self, place: Place, request: pytest.FixtureRequest) -> AsyncIterator[None]:
-        """Say for the report what is tested, and close it in the end."""
+        """Say for the report what was tested, and close it in the end."""
         if 2 * self.early >= self.lease:
             raise ValueError(f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: make it longer")
-        adapter = getattr(place, f"open_{self.port}")()
-        request.node.user_properties.append(("fireforget", {"port": self.port, "adapter": type(adapter).__name__}))
-        if self.port == "queue":
-            request.node.user_properties.append(("fireforget.capabilities", msgspec.to_builtins(adapter.capabilities)))
         yield
+        tested: dict[str, object] = {"port": self.port}
+        adapter = place.opened.get(self.port)
+        if adapter is not None:
+            tested["adapter"] = type(adapter).__name__
+        if isinstance(adapter, Queue):
+            tested["capabilities"] = msgspec.to_builtins(adapter.capabilities)
+        request.node.user_properties.append(("fireforget", tested))
         await place.aclose()
 
     @property
