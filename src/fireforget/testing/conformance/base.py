@@ -58,13 +58,17 @@ class Conformance:
     @pytest.fixture
     def place(self) -> Place:
         """Where a test runs; made anew for each."""
-        raise NotImplementedError(f"{type(self).__name__} needs a fixture `place` that returns a fireforget.testing.Place")
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a fixture `place` that returns a fireforget.testing.Place"
+        )
 
     @pytest.fixture(autouse=True)
     async def _on_place(self, place: Place, request: pytest.FixtureRequest) -> AsyncIterator[None]:
         """Say for the report what was tested, and close it in the end."""
         if 2 * self.early >= self.lease:
-            raise ValueError(f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: make it longer")
+            raise ValueError(
+                f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: make it longer"
+            )
         yield
         tested: dict[str, object] = {"port": self.port}
         adapter = place.opened.get(self.port)
@@ -92,7 +96,9 @@ def refuse_overrides(kind: type) -> None:
     Raises:
         TypeError: One is overridden and not marked as an expected failure with its reason.
     """
-    for name in sorted({name for base in kind.__mro__ if _is_kit(base) for name in vars(base) if name.startswith("test")}):
+    for name in sorted(
+        {name for base in kind.__mro__ if _is_kit(base) for name in vars(base) if name.startswith("test")}
+    ):
         definer = next(base for base in kind.__mro__ if name in vars(base))
         if not _is_kit(definer) and not _expected_to_fail(vars(definer)[name]):
             raise TypeError(

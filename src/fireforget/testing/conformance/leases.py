@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fireforget.abc import Delivery, Queue
     from fireforget.testing.place import Place
 
+
 class LeaseConformance(OnQueue):
     """Takes, settles, gives back and extends."""
 

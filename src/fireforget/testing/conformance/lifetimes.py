@@ -71,4 +71,3 @@ class LifetimeConformance(OnStore):
             for number in range(20):
                 group.start_soon(claim, number)
         assert sorted(answers) == [False] * 19 + [True]
-

@@ -88,7 +88,9 @@ class MailerConformance(Conformance):
         first, *_, last = await self._arrived(place, 2)
         for found in (first, last):
             assert found["To"] == ", ".join(self.recipients)
-            assert [part.get_content_type() for part in found.walk()] == [part.get_content_type() for part in message.walk()]
+            assert [part.get_content_type() for part in found.walk()] == [
+                part.get_content_type() for part in message.walk()
+            ]
 
     @pytest.mark.parametrize("header", ["From", "To"])
     async def test_a_message_without_addresses_is_refused(self, mailer: Mailer, header: str) -> None:

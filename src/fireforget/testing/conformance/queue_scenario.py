@@ -213,7 +213,10 @@ class QueueScenario(Scenario):
             letters = [letter async for letter in reference.dead.list()]
             mine = [letter for letter in ours if self._reference(letter.message) is reference]
             assert [letter.message for letter in mine] == [letter.message for letter in letters]
-            for dead, ids in ((self._dead, [each.id for each in mine]), (reference.dead, [each.id for each in letters])):
+            for dead, ids in (
+                (self._dead, [each.id for each in mine]),
+                (reference.dead, [each.id for each in letters]),
+            ):
                 assert await getattr(dead, what)(ids) == len(letters)
 
     async def _letters(self) -> list[DeadLetter]:

@@ -121,4 +121,3 @@ class ScanConformance(OnStore):
             async for _ in found:
                 break
         assert len(await scan(store)) == 300
-
