@@ -31,7 +31,16 @@ def failures(folder: Path, *arguments: str) -> dict[str, set[str]]:
         repository.ROOT,
         "--import-mode=importlib",
     ]
-    plugins = ["-p", "anyio.pytest_plugin", "-p", "fireforget.testing.plugin", "-p", "no:cacheprovider", "-p", "no:logging"]
+    plugins = [
+        "-p",
+        "anyio.pytest_plugin",
+        "-p",
+        "fireforget.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:logging",
+    ]
     run = subprocess.run(
         [*command, *plugins, "--junitxml", results, "--tb=no", "-q", "tests/conformance/sabotage.py", *arguments],
         cwd=repository.ROOT,

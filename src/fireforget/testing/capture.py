@@ -58,11 +58,14 @@ class Capture:
             self._release(app)
             close(app)
 
+        def make_captured(app: FireForget) -> Journal:
+            return self._journal_of(app)
+
         def drain_captured(app: FireForget, seconds: float | None = None) -> int:
             _finish_work(app.settings.drain_seconds if seconds is None else seconds)
             return 0
 
-        self._patch.setattr(FireForget, "_make_journal", self._journal_of)
+        self._patch.setattr(FireForget, "_make_journal", make_captured)
         self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
         self._patch.setattr(FireForget, "drain_blocking", drain_captured)
         self._patch.setattr(FireForget, "close", close_captured)

@@ -23,7 +23,7 @@ class Conformance:
 
     Attributes:
         lease: Seconds of a lease, a claim and a life that the tests ask for. Where time is real, a short one that the
-            service takes, longer than six times the tolerance and two seconds.
+            service takes, longer than six times the tolerance.
         tolerance: How many seconds later than promised something may show: the consistency of the service, and how
             exactly it keeps time. 0 asks for exactness to the microsecond.
         patience: Seconds of real time after which what an adapter should do at once counts as not done.
@@ -82,7 +82,7 @@ class Conformance:
     @property
     def early(self) -> float:
         """How many seconds before its moment something must not have happened yet."""
-        return 1 + 3 * self.tolerance
+        return 3 * self.tolerance or 1.0
 
     @property
     def late(self) -> float:

@@ -136,6 +136,15 @@ class LeaseConformance(OnQueue):
         with pytest.raises(PermanentError, match="lease"):
             await queue.extend(deliveries, impossible)
 
+    async def test_a_lease_below_the_shortest_becomes_the_shortest(self, place: Place, queue: Queue) -> None:
+        shortest = queue.capabilities.min_lease_seconds
+        if not shortest:
+            pytest.skip("this queue declares no shortest lease")
+        await self.publish(queue, [message("a")])
+        before = place.now()
+        (delivery,) = await self.take(queue, lease=shortest / 2)
+        assert (delivery.expires_at - before).total_seconds() + self.tolerance >= shortest
+
     async def test_many_consumers_lose_and_duplicate_nothing(self, place: Place, queue: Queue) -> None:
         batch = [message(f"{n:03}", f"{n % 40}") for n in range(8 * self.consumers)]
         await self.publish(queue, batch)

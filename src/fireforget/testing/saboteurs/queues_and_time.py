@@ -219,6 +219,13 @@ class ExtendsTheLost(MemoryQueue):
         return [renewed.get(each.receipt, each) for each in deliveries]
 
 
+@found("a_lease_below_the_shortest_becomes_the_shortest")
+class ShortensTheShortest(MemoryQueue):
+    """Declares a shortest lease, and gives shorter ones."""
+
+    capabilities = msgspec.structs.replace(MemoryQueue.capabilities, min_lease_seconds=20.0)
+
+
 @found("a_lease_that_nobody_can_hold_is_refused")
 class TakesAnyLease(MemoryQueue):
     """A lease that nobody can hold becomes one that somebody can."""
