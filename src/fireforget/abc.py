@@ -166,9 +166,9 @@ class Queue(Protocol):
         Waits up to `wait` seconds for the first one; an empty sequence says that none came. What is not settled when
         its lease ends comes again with a higher `attempt`, before any later message of its key. Cancelling the call
         loses no message: what it had taken comes again when its lease ends. Closing the adapter ends the call with
-        `ClosedError`. However many consumers there are, each message goes to one of them at a time. While a delivery of a key is under
-        lease, an ordered queue hands out no later message of that key to another `receive`; one call may return
-        several messages of a key, in order.
+        `ClosedError`. However many consumers there are, each message goes to one of them at a time. While a delivery of
+        a key is under lease, an ordered queue hands out no later message of that key to another `receive`; one call may
+        return several messages of a key, in order.
 
         Raises:
             PermanentError: Nobody can hold such a lease: it is not longer than 0, or longer than the longest.

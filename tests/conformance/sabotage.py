@@ -1,7 +1,7 @@
 """The kit, run on every saboteur. `test_saboteurs` runs it in a process of its own, and says what has to fail."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import Any
 
@@ -35,7 +35,7 @@ def place_of(saboteur: Saboteur) -> Place:
     async def inbox() -> Sequence[EmailMessage]:
         return read(sent)
 
-    makers: dict[str, Callable[[], Any]] = {
+    makers: dict[str, Any] = {
         "queue": lambda: MemoryQueue(name, clock=clock),
         "dead_letters": lambda: MemoryDeadLetters(name, clock=clock),
         "store": lambda: MemoryStore(name, clock=clock),
@@ -46,7 +46,8 @@ def place_of(saboteur: Saboteur) -> Place:
         return saboteur.adapter(sent) if saboteur.port == "mailer" else saboteur.adapter(name, clock=clock)
 
     if saboteur.unreachable:
-        return Place(**makers, inbox=inbox, clock=clock, unreachable=Place(**{saboteur.port: broken}))
+        lost: dict[str, Any] = {saboteur.port: broken}
+        return Place(**makers, inbox=inbox, clock=clock, unreachable=Place(**lost))
     return Place(**(makers | {saboteur.port: broken}), inbox=inbox, clock=clock)
 
 

@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from collections import defaultdict
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -14,6 +14,12 @@ from tests.conformance.sabotage import KITS, class_of
 from tools import repository
 
 pytestmark = pytest.mark.timeout(300)
+
+OPTIONS = (
+    f"-c {os.devnull} --rootdir {repository.ROOT} --import-mode=importlib -q --tb=no "
+    "-p anyio.pytest_plugin -p fireforget.testing.plugin -p no:cacheprovider -p no:logging"
+).split()
+"""Thousands of tests: nothing is loaded but what they need."""
 
 SCENARIO = "random_scenarios_go_as_in_memory"
 
@@ -25,24 +31,14 @@ def failures(folder: Path, *arguments: str) -> dict[str, set[str]]:
         sys.executable,
         "-m",
         "pytest",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        repository.ROOT,
-        "--import-mode=importlib",
-    ]
-    plugins = [
-        "-p",
-        "anyio.pytest_plugin",
-        "-p",
-        "fireforget.testing.plugin",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:logging",
+        "tests/conformance/sabotage.py",
+        "--junitxml",
+        results,
+        *OPTIONS,
+        *arguments,
     ]
     run = subprocess.run(
-        [*command, *plugins, "--junitxml", results, "--tb=no", "-q", "tests/conformance/sabotage.py", *arguments],
+        command,
         cwd=repository.ROOT,
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "HYPOTHESIS_PROFILE": "seeking"},
         check=False,
@@ -51,7 +47,7 @@ def failures(folder: Path, *arguments: str) -> dict[str, set[str]]:
     )
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout[-2000:] + run.stderr
     found: dict[str, set[str]] = defaultdict(set)
-    for case in ElementTree.parse(results).iter("testcase"):
+    for case in ET.parse(results).iter("testcase"):
         if case.find("failure") is not None:
             found[case.attrib["classname"].rpartition(".")[2]].add(promise(case.attrib["name"]))
     return found

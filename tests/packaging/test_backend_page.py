@@ -41,7 +41,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
             path.parent.mkdir(parents=True, exist_ok=True)
             assert not path.exists(), f"{named[1]} stands on the page twice"
             path.write_text(block.source, encoding="utf-8")
-    options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet", "--target", place.packages]
+    options: list[str | Path] = [
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+        "--quiet",
+        "--target",
+        place.packages,
+    ]
     result = run(place, "-m", "pip", "--disable-pip-version-check", "install", *options, ".")
     assert result.returncode == 0, result.stderr
     return place

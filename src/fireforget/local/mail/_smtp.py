@@ -6,9 +6,9 @@ import copy
 import logging
 import smtplib
 import ssl
+from contextlib import suppress
 from email import policy
 from email.utils import getaddresses
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import anyio.to_thread

@@ -46,7 +46,11 @@ class StoreConformance(ScanConformance, LifetimeConformance):
     )
     @pytest.mark.parametrize("expires", [False, True])
     async def test_what_was_put_comes_back_exactly(
-        self, place: Place, store: Store, attributes: dict[str, Any], expires: bool
+        self,
+        place: Place,
+        store: Store,
+        attributes: dict[str, Any],
+        expires: bool,  # noqa: FBT001 - pytest passes it by its name
     ) -> None:
         expires_at = place.now() + timedelta(days=90, seconds=1) if expires else None
         put = Record(event(**attributes), expires_at)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from fireforget.abc import DeadLetter
 from fireforget.errors import PermanentError
 from fireforget.local.memory import MemoryDeadLetters
 from fireforget.testing.saboteurs.saboteur import ClosesOnce, Found, NeedsUse, StaysOpen
@@ -16,7 +15,7 @@ from fireforget.testing.saboteurs.saboteur import ClosesOnce, Found, NeedsUse, S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fireforget.abc import Message
+    from fireforget.abc import DeadLetter, Message
 
 found = Found("dead_letters")
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fireforget.abc import Delivery
 from fireforget.testing.saboteurs.queues_and_time import Reaching
 from fireforget.testing.saboteurs.saboteur import Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fireforget.abc import Message, Outcome
+    from fireforget.abc import Delivery, Message, Outcome
 
 found = Found("queue")
 

@@ -241,10 +241,12 @@ class CountsItsPages(MemoryStore):
     async def scan(self, query: Query) -> AsyncIterator[Record]:
         """Skip what has been yielded, by its number."""
         number, size = 0, 200
-        while page := [record async for record in super(CountsItsPages, self).scan(query)][number : number + size]:
+        page = [record async for record in super().scan(query)][:size]
+        while page:
             for record in page:
                 yield record
             number += size
+            page = [record async for record in super().scan(query)][number : number + size]
 
 
 @found("a_scan_may_be_given_up", "calling_again_after_a_cancelled_call_does_no_harm")
