@@ -17,7 +17,8 @@ pytestmark = pytest.mark.timeout(300)
 
 OPTIONS = (
     f"-c {os.devnull} --rootdir {repository.ROOT} --import-mode=importlib -q --tb=no "
-    "-p anyio.pytest_plugin -p fireforget.testing.plugin -p no:cacheprovider -p no:logging"
+    "-p anyio.pytest_plugin -p fireforget.testing.plugin -p no:cacheprovider "
+    "-p no:logging -p no:warnings -p no:unraisableexception -p no:threadexception"
 ).split()
 """Thousands of tests: nothing is loaded but what they need."""
 
@@ -27,7 +28,7 @@ SCENARIO = "random_scenarios_go_as_in_memory"
 def failures(folder: Path, *arguments: str) -> dict[str, set[str]]:
     """The names of the tests that fail, by the name of the class."""
     results = folder / "results.xml"
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "pytest",

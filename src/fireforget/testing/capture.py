@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from fireforget._event import Event
 
 EVERYTHING: Final = 1 << 40
-_STOP_SECONDS: Final = 5.0
+_PATIENCE: Final = 5.0
+"""Seconds that the background thread is given to start or to end."""
+
 _MISSING: Final = object()
 
 
@@ -69,7 +72,9 @@ class Capture:
         self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
         self._patch.setattr(FireForget, "drain_blocking", drain_captured)
         self._patch.setattr(FireForget, "close", close_captured)
-        for app in _open:
+        for app in list(_open):
+            if self._engine_ran:
+                shared_engine.submit(_begun(app)).result(2 * _PATIENCE)
             self._before[app] = app._journal  # noqa: SLF001 - a part of the library, for tests
             app._journal = self._journal_of(app)  # noqa: SLF001
         return self
@@ -82,7 +87,7 @@ class Capture:
             self._release(app)
         self._patch.undo()
         if not self._engine_ran:
-            shared_engine.stop(_STOP_SECONDS)
+            shared_engine.stop(_PATIENCE)
 
     @property
     def events(self) -> list[Event]:
@@ -191,6 +196,12 @@ class Capture:
         emitted = "\n".join(f"  {event.type!r} {event.data!r}" for event in self._events) or "  nothing"
         refused = f"\nrefused were: {self.refused}" if self.refused else ""
         return f"emitted were:\n{emitted}{refused}"
+
+
+async def _begun(app: FireForget) -> None:
+    """Wait until a start that is under way has taken the journal that there is before the capture."""
+    if app._beginning is not None:  # noqa: SLF001
+        await asyncio.wait({app._beginning}, timeout=_PATIENCE)  # noqa: SLF001
 
 
 def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

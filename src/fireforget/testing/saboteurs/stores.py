@@ -45,7 +45,7 @@ class Changes(MemoryStore):
 
 
 @found("what_was_put_comes_back_exactly")
-class LosesTheOffset(Changes):
+class ExtensionsBecomeText(Changes):
     """Extension attributes become text."""
 
     def changed(self, records: list[Record], _query: Query) -> list[Record]:
