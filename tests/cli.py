@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from click.testing import CliRunner, Result
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
 from fireforget._event import Event
+from fireforget._journal import Journal
 from fireforget._refused import RefusedFile
 from fireforget._settings import Settings, load_settings
+from fireforget._site import queue_digest
 from fireforget.abc import DeadLetter, Depth, Message, Query, Record
 from fireforget.cli.program import program
+from tests.journals import TINY, abandon, fill
 
 
 class Workspace:
@@ -41,6 +45,15 @@ class Workspace:
     def refused(self) -> RefusedFile:
         """The file of what the queue refused."""
         return RefusedFile(self.settings.journal_directory.parent, SystemClock())
+
+    def journal(self, numbers: Iterable[int] = (), *, queue: str = "", alive: bool = False) -> Journal:
+        """The journal of a process that has emitted some events and has died, unless it is to live."""
+        digest = queue_digest(queue or Adapters(self.settings).identity)
+        journal = Journal.open(self.settings.journal_directory, digest, TINY, describe=_describe)
+        fill(journal, numbers)
+        if not alive:
+            abandon(journal)
+        return journal
 
     def run(self, *arguments: str, answer: str = "", **variables: str) -> Result:
         """Run a command within this process; only what is expected ends it by an exit code."""
@@ -107,3 +120,7 @@ class Workspace:
                 return [letter async for letter in letters.list()]
 
         return asyncio.run(read())
+
+
+def _describe(type_name: str) -> bytes:
+    return b'"source":"shop","type":' + json.dumps(type_name).encode()

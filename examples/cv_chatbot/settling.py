@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
 
 from examples.cv_chatbot.serve import local_queue, settings_for
-from fireforget import FireForget
+from fireforget import FireForget, site_counts
 from fireforget.abc import Query
 from fireforget.local import backend
 from fireforget.reporting import Health, Period, aggregate, render_html, render_text
@@ -21,7 +18,7 @@ from fireforget.reporting import Health, Period, aggregate, render_html, render_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fireforget import Settings
+    from fireforget import Counts, Settings
     from fireforget.abc import Store
 
 PATIENCE_SECONDS = 60
@@ -68,7 +65,7 @@ async def settle(directory: Path) -> Settled:
         raise SettlingError(f"{directory}: events were left after {PATIENCE_SECONDS} seconds")
     async with aclosing(_store(settings)) as store:
         stored = [record.event.id async for record in store.scan(Query())]
-    return Settled(stored=stored, counts=await _counts(settings))
+    return Settled(stored=stored, counts=_health(site_counts(settings), depth.visible))
 
 
 async def write_report(directory: Path, counts: Health) -> Written:
@@ -86,15 +83,15 @@ def _store(settings: Settings) -> Store:
     return backend.store(settings.store or backend.url("store", name=settings.name, directory=settings.directory))
 
 
-async def _counts(settings: Settings) -> Health:
-    """Ask `fireforget stats`, which adds up all journals, those of ended processes too."""
-    program = [sys.executable, "-c", "from fireforget.cli import main; main()", "stats", "--json"]
-    own = {"FIREFORGET_DIRECTORY": settings.directory, "FIREFORGET_NAME": settings.name}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("FIREFORGET_")}
-    finished = await anyio.run_process(program, env=others | own, stderr=None, check=False)
-    if finished.returncode:
-        raise SettlingError(f"fireforget stats ended with status {finished.returncode}; its message stands above")
-    said: dict[str, Any] = json.loads(finished.stdout)
-    known = {name: said[name] for name in ("accepted", "delivered", "pending", "dead_lettered", "corrupt")}
-    dropped, refused = (sum(said[name].values()) for name in ("dropped", "refused"))
-    return Health(**known, dropped=dropped, refused=refused, queue_depth=said["queue"]["visible"])
+def _health(counts: Counts, waiting: int | None) -> Health:
+    """What fireforget says of itself: its counts of all processes, and how many messages wait in the queue."""
+    return Health(
+        accepted=counts.accepted,
+        delivered=counts.delivered,
+        pending=counts.pending,
+        dead_lettered=counts.dead_lettered,
+        dropped=sum(counts.dropped.values()),
+        corrupt=counts.corrupt,
+        refused=sum(counts.refused.values()),
+        queue_depth=waiting,
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fireforget._app import FireForget
 from fireforget._context import ExecutionContext, current_context
 from fireforget._event import Event, EventId
+from fireforget._journal import Counts
 from fireforget._schema import EventTypes, event_type, upcaster
 from fireforget._settings import Settings, load_settings
+from fireforget._site import site_counts
 from fireforget.errors import (
     AdapterError,
     BackendNotFoundError,
@@ -21,6 +23,7 @@ from fireforget.errors import (
 __all__ = [
     "AdapterError",
     "BackendNotFoundError",
+    "Counts",
     "Event",
     "EventError",
     "EventId",
@@ -36,5 +39,6 @@ __all__ = [
     "current_context",
     "event_type",
     "load_settings",
+    "site_counts",
     "upcaster",
 ]

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 from contextlib import AsyncExitStack, contextmanager
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from fireforget._attributes import Attributes
@@ -17,9 +16,10 @@ from fireforget._context import ExecutionContext, current, process_context
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
-from fireforget._journal import Counts, Journal, Options
+from fireforget._journal import Counts, Journal, adopt
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, load_settings
+from fireforget._site import journal_options, queue_digest
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
@@ -193,16 +193,14 @@ class FireForget(Emitter):
         return made
 
     def _make_journal(self) -> Journal:
-        options = self._journal_options
+        options = journal_options(self.settings)
         root = self.settings.journal_directory
         return Journal.open(root, self._queue_digest, options, describe=self.describe, clock=self._clock)
 
     def _adopt(self) -> list[Journal]:
         """Take over the journals of dead processes that published to the same queue."""
-        from fireforget._journal.adoption import adopt
-
         with _adopting:
-            found = adopt(self.settings.journal_directory, self._queue_digest, self._journal_options)
+            found = adopt(self.settings.journal_directory, self._queue_digest, journal_options(self.settings))
             self._neighbours = [*(journal for journal in self._neighbours if not journal.closed), *found]
             self._recovered += sum(journal.pending for journal in found)
         return found
@@ -210,17 +208,7 @@ class FireForget(Emitter):
     @property
     def _queue_digest(self) -> str:
         identity = self._queue.identity if self._queue is not None else self._adapters.identity
-        return blake2b(identity.encode(), digest_size=16).hexdigest()
-
-    @property
-    def _journal_options(self) -> Options:
-        settings = self.settings.journal
-        return Options(
-            segment_bytes=settings.segment_bytes,
-            max_bytes=settings.max_bytes,
-            overflow=settings.overflow,
-            durability=settings.durability,
-        )
+        return queue_digest(identity)
 
     async def drain(self, seconds: float | None = None) -> int:
         """Finish the work handed to `wait_until` and deliver what is pending.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fireforget._settings import Settings, without_secrets
-from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Store
+from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Role, Store
 from fireforget.errors import BackendNotFoundError, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.metadata import EntryPoint
 
 GROUP: Final = "fireforget.backends"
 
-Role = Literal["queue", "store", "mailer"]
+ROLES: Final[tuple[Role, ...]] = ("queue", "store", "mailer")
 
 
 class Roles(NamedTuple):
@@ -43,7 +44,7 @@ class Adapters:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        for role in ("queue", "store", "mailer"):
+        for role in ROLES:
             _entry_point(self._source(role))
 
     def url(self, role: Role) -> str:
@@ -81,6 +82,14 @@ class Adapters:
         place = self._settings.queue or f"{self._settings.backend}:{self._settings.directory}:{self._settings.name}"
         return without_secrets(place)
 
+    def backends(self) -> Iterator[tuple[Backend, dict[Role, str]]]:
+        """The backends in use, each once, with the URLs of the roles that it fills."""
+        found: dict[int, tuple[Backend, dict[Role, str]]] = {}
+        for role in ROLES:
+            backend = self._backend(role)
+            found.setdefault(id(backend), (backend, {}))[1][role] = self.url(role)
+        yield from found.values()
+
     def _source(self, role: Role) -> str:
         """The backend's name or URL scheme that a role asks for."""
         given: str = getattr(self._settings, role)
@@ -113,5 +122,5 @@ def _entry_point(name: str) -> EntryPoint:
         if point.name == name:
             return point
     known = ", ".join(sorted({point.name for point in found})) or "none"
-    message = f"no backend answers to {name!r}; installed: {known}"
+    message = f"no backend answers to {name!r}; installed: {known}: mend the name, or install what brings it"
     raise BackendNotFoundError(message)

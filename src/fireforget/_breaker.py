@@ -29,7 +29,12 @@ class Backoff:
 
 
 class Breaker:
-    """Closed, it lets every call through; open, none until its time is up; then one, whose outcome decides."""
+    """Closed, it lets every call through; open, none until its time is up; then one, whose outcome decides.
+
+    Attributes:
+        state: Which of the three it is.
+        reason: Why the last call failed.
+    """
 
     def __init__(self, settings: DispatchSettings, clock: Clock, backoff: Backoff) -> None:
         self._threshold = settings.breaker_failures
@@ -39,6 +44,7 @@ class Breaker:
         self._openings = 0
         self._opens_until = 0.0
         self.state: Literal["closed", "open", "half-open"] = "closed"
+        self.reason = ""
 
     def seconds_until_call(self) -> float:
         """How long no call may be made; 0.0 where one may be made now."""
@@ -62,6 +68,7 @@ class Breaker:
 
     def failed(self, reason: str, hint: float | None = None) -> None:
         """A whole call failed."""
+        self.reason = reason
         self._failures += 1
         if self.state == "open" or (self.state == "closed" and self._failures < self._threshold):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -14,8 +14,6 @@ from fireforget.abc import Message
 
 if TYPE_CHECKING:
     from collections import deque
-
-    from fireforget._journal import Journal
 
 ENVELOPE_BYTES: Final = 160
 """About what the envelope adds to an entry: enough to guess how many entries fill a pack."""
@@ -40,10 +38,23 @@ class Pack(msgspec.Struct):
     attempts: int = 0
 
 
+class Source(Protocol):
+    """What entries come from: a journal, or a watch of one."""
+
+    @property
+    def nonce(self) -> int:
+        """That of the journal."""
+        ...
+
+    def payload(self, entry: Entry) -> bytes | None:
+        """The event's data; None where it is damaged."""
+        ...
+
+
 class Packer:
     """Renders the events of one journal."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Source) -> None:
         self._journal = journal
         self._second = -1
         self._second_text = ""

@@ -27,6 +27,8 @@ _decoder: Final = msgspec.json.Decoder(DeadLetter)
 class RefusedFile:
     """One line of JSON for each event, readable with any tool; shared by all processes of a journal directory.
 
+    What it makes is for this user alone.
+
     Args:
         directory: The directory that holds the journals.
         clock: For the time of each line.
@@ -44,7 +46,7 @@ class RefusedFile:
         """
         now = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
         line = _encoder.encode(DeadLetter(message.id, message, reason, now)) + b"\n"
-        with self._locked(), self.path.open("ab+", buffering=0) as file:
+        with self._locked(), open(self.path, "ab+", buffering=0, opener=_private) as file:
             end = file.tell()
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
                 line = b"\n" + line  # the process that wrote last died midway
@@ -78,7 +80,8 @@ class RefusedFile:
             kept = [letter for letter in letters if letter.id not in unwanted]
             if len(kept) < len(letters):
                 temporary = self.path.with_suffix(".tmp")
-                temporary.write_bytes(b"".join(_encoder.encode(letter) + b"\n" for letter in kept))
+                with open(temporary, "wb", opener=_private) as file:
+                    file.write(b"".join(_encoder.encode(letter) + b"\n" for letter in kept))
                 temporary.replace(self.path)
         return len(letters) - len(kept)
 
@@ -87,7 +90,12 @@ class RefusedFile:
         """Keep other processes from appending while the file is rewritten."""
         import fcntl
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("ab") as lock:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.path.with_suffix(".lock"), "ab", opener=_private) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file; a new one is for this user alone."""
+    return os.open(path, flags, 0o600)

@@ -163,12 +163,22 @@ class EventTypes:
             raise SchemaError(message) from error
 
 
+def is_own_schema(event: Event) -> bool:
+    """Whether the event was written by a process in which its type is registered."""
+    return _own_schema(event) is not None
+
+
+def _own_schema(event: Event) -> re.Match[str] | None:
+    match = _SCHEMA.fullmatch(event.dataschema or "")
+    return match if match is not None and match["type"] == event.type else None
+
+
 def _version(event: Event) -> int:
     """The version that the event was written with; 1 where it names none."""
     if event.dataschema is None:
         return 1
-    match = _SCHEMA.fullmatch(event.dataschema)
-    if match is None or match["type"] != event.type:
+    match = _own_schema(event)
+    if match is None:
         message = f"dataschema {event.dataschema!r:.200} does not belong to event type {event.type!r}"
         raise SchemaError(message)
     return int(match["version"])

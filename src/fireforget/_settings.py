@@ -106,8 +106,9 @@ class ProcessingSettings(_Section, frozen=True):
     """``[processing]``: the processor and its worker.
 
     Args:
-        embedded: Run the worker inside the application. None: only where the queue is a local one.
+        embedded: Run the worker inside the application. Not set: only where the queue is a local one.
         max_attempts: Deliveries after which an unexpected failure is isolated event by event.
+        enrich_timeout: Seconds that an enricher may take for one event before that counts as an unexpected failure.
         retention_days: Days until a stored event expires; 0 for never.
         unknown_types: What becomes of an event whose type is not registered: ``"accept"`` or ``"refuse"``.
         batch: Most messages of one receive.
@@ -126,6 +127,7 @@ class ProcessingSettings(_Section, frozen=True):
 
     embedded: bool | None = None
     max_attempts: Count = 5
+    enrich_timeout: Positive = 30.0
     retention_days: Annotated[int, msgspec.Meta(ge=0)] = 90
     unknown_types: Literal["accept", "refuse"] = "accept"
     batch: Count = 10
@@ -251,13 +253,20 @@ def load_settings(path: str | os.PathLike[str] | None = None, environ: Mapping[s
         SettingsError: A key is unknown or a value unfit; the message names it and says what fits.
     """
     variables = os.environ if environ is None else environ
-    named = path if path is not None else variables.get(f"{PREFIX}CONFIG")
-    file = Path(named or DEFAULT_FILE)
-    table = _read(file) if named or file.is_file() else {}
+    file = settings_path(path, variables)
+    table = {} if file is None else _read(file)
     for name, value in variables.items():
         if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
             _set(table, name, value)
     return settings_from(table)
+
+
+def settings_path(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Which file `load_settings` reads with the same arguments; None where it reads none."""
+    variables = os.environ if environ is None else environ
+    named = path if path is not None else variables.get(f"{PREFIX}CONFIG")
+    file = Path(named or DEFAULT_FILE)
+    return file if named or file.is_file() else None
 
 
 def settings_from(table: Mapping[str, Any]) -> Settings:

@@ -10,40 +10,50 @@ and any of them may be cancelled at any of its awaits: nothing is lost by that, 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from fireforget._clock import Clock, SystemClock
-from fireforget._event import Event, decode_event, encode_event, uuid7_time
+from fireforget._event import Event, decode_event, encode_event, is_uuid7, uuid7_time
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from email.message import EmailMessage
 
 __all__ = [
     "Backend",
     "Capabilities",
+    "Checkable",
     "Clock",
     "DeadLetter",
     "DeadLetters",
     "Delivery",
     "Depth",
     "Event",
+    "Finding",
     "Mailer",
     "Message",
     "Outcome",
+    "Provisioner",
     "Query",
     "Queue",
     "Record",
     "Refusal",
+    "Role",
+    "Step",
     "Store",
     "SystemClock",
     "decode_event",
     "encode_event",
+    "is_uuid7",
     "uuid7_time",
 ]
+
+Role = Literal["queue", "store", "mailer"]
+"""What an adapter is for."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -260,10 +270,13 @@ class Record(msgspec.Struct, frozen=True):
     Args:
         event: The event. Its correlation id is a UUIDv7.
         expires_at: From when on it is never returned; None for never.
+        text: The event as CloudEvents JSON, where it was read from one: a store need not encode it again. None else,
+            and in what a store returns.
     """
 
     event: Event
     expires_at: datetime | None = None
+    text: str | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -361,7 +374,8 @@ class Backend(Protocol):
     """Makes adapters from URLs; registered in the entry-point group ``fireforget.backends``.
 
     One entry point carries the backend's own name (``local``) and one each URL scheme that it answers to
-    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use.
+    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use. A backend
+    may be a `Provisioner` besides, and its adapters `Checkable`.
     """
 
     @property
@@ -369,7 +383,7 @@ class Backend(Protocol):
         """The queue lives on this machine, so the worker may run inside the application."""
         ...
 
-    def url(self, role: Literal["queue", "store", "mailer"], *, name: str, directory: str) -> str:
+    def url(self, role: Role, *, name: str, directory: str) -> str:
         """The URL that a role gets where the user gave only the backend's name."""
         ...
 
@@ -387,4 +401,60 @@ class Backend(Protocol):
 
     def mailer(self, url: str) -> Mailer:
         """Make the mailer that the URL names."""
+        ...
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one look at one thing showed.
+
+    Args:
+        name: What was looked at, in a word or two: ``"permissions"``.
+        status: ``"ok"``. ``"warning"``: it works, but somebody should know. ``"wrong"``: it does not work.
+        text: What was found. It holds no secret.
+        mend: What to do about it; empty where nothing is to be done, or where the text says it.
+    """
+
+    name: str
+    status: Literal["ok", "warning", "wrong"]
+    text: str
+    mend: str = ""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """What any adapter may be besides: it can tell what is wrong with it. ``fireforget doctor`` asks."""
+
+    async def check(self) -> Sequence[Finding]:
+        """Look whether it could do its work: reachable, permitted, laid out. Changes nothing and sends nothing.
+
+        What can be told apart is a finding of its own. An `AdapterError` that is raised counts as one, too.
+        """
+        ...
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One thing that is missing before a backend can be used.
+
+    Args:
+        action: What is to be done, and to what: ``"make the queue cv.fifo"``. It holds no secret.
+        apply: Does it. What is there meanwhile stays as it is. Raises `AdapterError` where it cannot be done.
+    """
+
+    action: str
+    apply: Callable[[], Awaitable[None]]
+
+
+@runtime_checkable
+class Provisioner(Protocol):
+    """What any backend may be besides: it makes what its adapters need. ``fireforget provision`` asks."""
+
+    async def plan(self, urls: Mapping[Role, str]) -> Sequence[Step]:
+        """What is missing, in the order in which it has to be made; empty where all is there. Changes nothing.
+
+        Args:
+            urls: The URL of each role that this backend fills.
+
+        Raises:
+            AdapterError: What is there cannot be seen.
+        """
         ...

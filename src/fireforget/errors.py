@@ -11,6 +11,7 @@
     │   ├── SchemaError          its data does not fit its event type
     │   ├── VersionError         it was written by a newer version of its event type
     │   └── DecodeError          the text is not a CloudEvent
+    ├── EnricherTimeoutError     an enricher took longer than it may
     ├── JournalError             the journal directory cannot be used
     └── AdapterError             a queue, a store or a mailer failed
         ├── TransientError       the same call may succeed later
@@ -80,6 +81,10 @@ class VersionError(SchemaError):
 
 class DecodeError(EventError):
     """The text is not a CloudEvent, or not a batch of them."""
+
+
+class EnricherTimeoutError(FireForgetError):
+    """An enricher awaited something for longer than `enrich_timeout`. The message names it."""
 
 
 class JournalError(FireForgetError):

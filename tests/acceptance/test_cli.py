@@ -145,22 +145,81 @@ def test_an_interrupt_ends_a_command_quietly(workspace: Workspace) -> None:
     assert (process.returncode, out, err) == (130, "", "")
 
 
+@pytest.mark.parametrize("options", [[], ["--journal"]])
+def test_new_events_are_followed_until_an_interrupt(workspace: Workspace, options: list[str]) -> None:
+    with subprocess.Popen(
+        [SCRIPT, "tail", "--json", "--type", "query", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - no thread of this process holds anything that it needs
+    ) as process:
+        assert process.stdout is not None
+        with FireForget(workspace.settings) as application:
+            for number in range(3):
+                assert application.emit("query", {"n": number})
+                assert application.emit("other", {"n": number})
+                # each is seen before the next one is emitted; the first may have been there before the command
+                assert json.loads(process.stdout.readline())["data"] == {"n": number}
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+
+    assert (process.returncode, out, err) == (0, "", "")
+
+
 def test_a_terminal_gets_a_table_and_nothing_that_controls_it(workspace: Workspace) -> None:
     workspace.store(event(1, sessionid="\x1b]0;owned\x07", data={"text": "\x9b2J\x1b[31m"}))
+
+    head, row = click.unstyle(_on_terminal("events")).splitlines()
+
+    assert head.split() == ["time", "type", "session", "correlation", "data"]
+    assert row.isprintable()
+    assert '{"text":"\\u009b2J\\u001b[31m"}' in row
+
+
+def test_long_work_shows_a_bar_on_a_terminal_alone(workspace: Workspace) -> None:
+    workspace.bury(message(event(1), id_="buried"), "too odd")
+    seen = click.unstyle(_on_terminal("dead-letters", "redrive", "--all"))
+    workspace.bury(message(event(2), id_="buried too"), "too odd")
+    piped = run("dead-letters", "redrive", "--all")
+
+    assert "dead letters ━" in seen
+    assert "1/1" in seen
+    assert seen.splitlines()[-1].endswith("1 dead letter redriven")
+    assert (piped.stdout, piped.stderr) == ("1 dead letter redriven\n", "")
+
+
+def test_an_export_shows_a_bar_and_its_output_stays_clean(workspace: Workspace) -> None:
+    workspace.store(event(1), event(2))
     ours, its = pty.openpty()
     variables = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen([SCRIPT, "events"], stdin=its, stdout=its, stderr=its, env=variables) as process:
+    with subprocess.Popen([SCRIPT, "events", "--csv"], stdout=subprocess.PIPE, stderr=its, env=variables) as process:
+        os.close(its)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        os.close(ours)
+        assert process.stdout is not None
+        exported = process.stdout.read().decode()
+
+    assert "events ━" in click.unstyle(shown.decode())
+    assert len(exported.splitlines()) == 3
+    assert exported.startswith("time,type,id,")
+    assert "\x1b" not in exported
+
+
+def _on_terminal(*arguments: str) -> str:
+    """What a command shows on a terminal."""
+    ours, its = pty.openpty()
+    variables = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([SCRIPT, *arguments], stdin=its, stdout=its, stderr=its, env=variables) as process:
         os.close(its)
         printed = b""
         while chunk := _read(ours):
             printed += chunk
         os.close(ours)
-
-    head, row = click.unstyle(printed.decode()).splitlines()
     assert process.returncode == 0
-    assert head.split() == ["time", "type", "session", "correlation", "data"]
-    assert row.isprintable()
-    assert '{"text":"\\u009b2J\\u001b[31m"}' in row
+    return printed.decode()
 
 
 def _read(terminal: int) -> bytes:

@@ -35,7 +35,14 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (JournalError("the journal is full"), 1, "the journal is full"),
         (PermanentError("no\nsuch\x1b[2J queue"), 1, "no such\\u001b[2J queue"),
         (TransientError("throttled"), 1, "throttled (this may pass: try again)"),
-        (PermissionError(errno.EACCES, "Permission denied", "/there"), 1, "/there: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/there"), 1, "/there: No such file"),
+        (OSError(errno.ENOSPC, "No space left"), 1, "No space left: free some space"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/there"),
+            1,
+            "/there: Permission denied: run this as the application's user, or change the owner or mode",
+        ),
+        (PermanentError("smtp://me:secret@host is gone"), 1, "smtp://***@host is gone"),
         (OSError("odd"), 1, "odd"),
     ],
 )
@@ -104,9 +111,9 @@ def test_no_command_shows_the_help(workspace: Workspace, arguments: list[str]) -
 def test_help_needs_no_usable_configuration(workspace: Workspace) -> None:
     workspace.configure("wrong = 1")
 
-    for command in ("events", "report", "stats", "worker"):
+    for command in program.commands:
         assert workspace.run(command, "--help").exit_code == 0
-    assert "_FIREFORGET_COMPLETE=bash_source" in workspace.run("-h").stdout
+    assert "Exit codes: 0 done; 1 " in workspace.run("-h").stdout
 
 
 def test_a_wrong_configuration_is_named_with_its_mend(workspace: Workspace) -> None:
@@ -138,6 +145,37 @@ def test_the_shell_completes_commands_and_options() -> None:
     result = CliRunner(env=variables).invoke(program, prog_name="fireforget")
 
     assert result.stdout == "plain,redrive\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.EACCES, "run this as the application's user, or change the owner or mode"),
+        (errno.ENOSPC, "free some space"),
+    ],
+)
+def test_what_the_system_says_behind_an_error_has_its_mend(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: int, mend: str
+) -> None:
+    error = JournalError("cannot lock it: no")
+    error.__cause__ = OSError(number, "no")
+    fail(monkeypatch, error)
+
+    assert workspace.run("stats").stderr == f"fireforget: cannot lock it: no: {mend}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_is_printed(workspace: Workspace, shell: str) -> None:
+    result = workspace.run("completion", shell)
+
+    assert result.exit_code == 0
+    assert f"_FIREFORGET_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_a_script_of_another_shell_there_is_not(workspace: Workspace) -> None:
+    result = workspace.run("completion", "tcsh")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])

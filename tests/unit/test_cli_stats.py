@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fireforget import FireForget
-from fireforget._journal import Counts, Totals
+from fireforget import Counts, FireForget
 from fireforget.abc import Depth
 from fireforget.errors import TransientError
 from fireforget.local.sqlite import SQLiteQueue
@@ -33,7 +32,7 @@ COUNTS = Counts(
 
 
 def test_the_equation_stands_with_its_numbers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireforget.cli.stats.totals", lambda root: Totals(COUNTS, 1))
+    monkeypatch.setattr("fireforget.cli.stats.site_counts", lambda settings: COUNTS)
 
     law, _, *table = workspace.run("stats").stdout.splitlines()
 
@@ -55,7 +54,7 @@ def test_the_equation_stands_with_its_numbers(workspace: Workspace, monkeypatch:
 
 
 def test_json_has_the_same_numbers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireforget.cli.stats.totals", lambda root: Totals(COUNTS, 1))
+    monkeypatch.setattr("fireforget.cli.stats.site_counts", lambda settings: COUNTS)
     workspace.publish(message(event(1)))
     workspace.bury(message(event(2)), "reason")
     workspace.refused.append(message(event(3)), "reason")

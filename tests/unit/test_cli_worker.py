@@ -1,6 +1,5 @@
 """`fireforget worker`: the whole pipeline in a process of its own."""
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -8,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from fireforget.abc import Depth
-from fireforget.cli.counting import CountingQueue
 from fireforget.cli.worker import _Lines
-from fireforget.local.memory import MemoryQueue
+from fireforget.local.sqlite import SQLiteQueue
 from tests.cli import Workspace
 from tests.pipeline import broken, event, message
 
@@ -76,10 +74,10 @@ def test_a_plugin_that_cannot_be_imported_is_named(workspace: Workspace) -> None
 def test_a_queue_that_does_not_tell_how_full_it_is_cannot_be_emptied(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unknown(queue: CountingQueue) -> Depth:
+    async def unknown(queue: SQLiteQueue) -> Depth:
         return Depth(visible=1)
 
-    monkeypatch.setattr(CountingQueue, "depth", unknown)
+    monkeypatch.setattr(SQLiteQueue, "depth", unknown)
 
     result = workspace.run("worker", "--until-empty")
 
@@ -87,24 +85,6 @@ def test_a_queue_that_does_not_tell_how_full_it_is_cannot_be_emptied(
     assert result.stderr == (
         "fireforget: this queue does not tell how full it is: leave --until-empty out, and stop the worker\n"
     )
-
-
-def test_settled_messages_and_their_events_are_counted() -> None:
-    async def use() -> CountingQueue:
-        queue = CountingQueue(MemoryQueue("counted"))
-        await queue.publish([message(event(1), event(2), key="a"), message(event(3), key="b")])
-        first, second = await queue.receive(10, wait=0, lease=30)
-        renewed = await queue.extend([first], 60)
-        await queue.ack(renewed)
-        await queue.nack([second])
-        await queue.aclose()
-        return queue
-
-    queue = asyncio.run(use())
-
-    assert (queue.messages, queue.events, queue.returned) == (1, 2, 1)
-    assert queue.identity == MemoryQueue("counted").identity
-    assert queue.capabilities == MemoryQueue("counted").capabilities
 
 
 def test_no_line_of_the_log_controls_the_terminal() -> None:

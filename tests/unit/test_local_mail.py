@@ -5,6 +5,7 @@ import shutil
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -51,6 +52,7 @@ async def test_a_message_becomes_one_file(tmp_path: Path) -> None:
     written = files(tmp_path / "made when needed" / "mail")
     assert [file.name[:23] for file in written] == ["20250615T120000.000000Z", "20250615T120001.000000Z"]
     assert {file.suffix for file in written} == {".eml"}
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (written[0].parent, *written)] == [0o700, 0o600, 0o600]
     found = read(written[0].read_bytes())
     assert found["Subject"] == "Týdenní přehled 🐎"
     body = found.get_body(("plain",))
@@ -206,3 +208,42 @@ async def test_a_server_that_is_not_there_is_an_error_for_now(plain: SMTPServer)
         server = msgspec.structs.replace(plain, port=nobody.getsockname()[1])
         with pytest.raises(TransientError, match="cannot be reached, or broke off"):
             await SMTPMailer(server).send(report())
+
+
+async def test_a_check_reaches_the_server_and_sends_nothing(plain: SMTPServer, inbox: Inbox) -> None:
+    (finding,) = await SMTPMailer(plain).check()
+
+    assert (finding.status, finding.text) == ("ok", f"{plain.address} answers")
+    assert inbox.envelopes == []
+
+
+async def test_a_check_tries_the_login(
+    encrypted: SMTPServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    wrong = msgspec.structs.replace(encrypted, password="guessed")
+
+    (finding,) = await SMTPMailer(encrypted).check()
+    assert finding.text.endswith("answers, and takes the login")
+    with pytest.raises(PermanentError, match="look at user and password") as failure:
+        await SMTPMailer(wrong).check()
+    assert "guessed" not in str(failure.value)
+
+
+async def test_a_check_of_a_server_that_is_not_there_fails(plain: SMTPServer) -> None:
+    gone = SMTPMailer(msgspec.structs.replace(plain, port=1))
+
+    with pytest.raises(TransientError, match="127.0.0.1:1 cannot be reached"):
+        await gone.check()
+
+
+async def test_a_check_of_a_directory_makes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    (there,) = await FileMailer(tmp_path).check()
+    (missing,) = await FileMailer(tmp_path / "some" / "mail").check()
+    (taken,) = await FileMailer(tmp_path / "file" / "mail").check()
+
+    assert (there.status, missing.status, taken.status) == ("ok", "ok", "wrong")
+    assert missing.text.endswith("is made when it is first used")
+    assert files(tmp_path) == [tmp_path / "file"]

@@ -1,7 +1,9 @@
 """One writer for all adapters of a file: group commit, errors with their mend, shared threads, an orderly end."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from fireforget.errors import ClosedError, PermanentError, TransientError
-from fireforget.local.sqlite import _connection
+from fireforget.local.sqlite import _connection, _sql_thread
 from fireforget.local.sqlite._connection import connect
 from fireforget.local.sqlite._database import Database
 from fireforget.local.sqlite._layout import VERSION
@@ -167,7 +169,7 @@ async def test_what_is_to_follow_follows_the_commit_only(database: Database, pat
 async def test_a_lock_held_elsewhere_is_waited_for_and_then_an_error_for_now(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_connection, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(_sql_thread, "BUSY_SECONDS", 0.05)
     other = connect(path, "normal")
     other.execute("BEGIN IMMEDIATE")
     database = Database(path)
@@ -271,6 +273,49 @@ async def test_all_adapters_of_a_file_share_two_threads(path: Path, monkeypatch:
     await second.aclose()
     assert await ended(ours)
     assert [file.name for file in path.parent.iterdir()] == [path.name], "the log went into the file"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+async def test_what_is_made_is_for_this_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "fireforget.db"
+    database = Database(path)
+    await database.write(insert("a"))
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in (path.parent, *path.parent.iterdir())} == {
+        "new": 0o700,
+        "fireforget.db": 0o600,
+        "fireforget.db-wal": 0o600,
+        "fireforget.db-shm": 0o600,
+    }
+    await database.aclose()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+async def test_who_may_read_a_file_that_is_there_stays_as_it_is(database: Database, path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT, 0o640))
+    await database.write(insert("a"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o640}
+
+
+async def test_the_log_goes_into_the_file_though_others_have_it_open(path: Path) -> None:
+    other = connect(path, "normal")
+    database = Database(path)
+    await database.write(insert("a"))
+    await database.aclose()
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
+    assert other.execute("SELECT key FROM claims").fetchall() == [("a",)]
+    other.close()
+
+
+async def test_closing_waits_for_no_other_process(path: Path) -> None:
+    database = Database(path)
+    await database.write(insert("a"))
+    other = connect(path, "normal")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute(INSERT, ("b",))
+    await database.aclose()  # else for as long as the other one takes, which is for ever here
+    other.execute("COMMIT")
+    assert other.execute("SELECT key FROM claims ORDER BY key").fetchall() == [("a",), ("b",)]
+    other.close()
 
 
 async def test_a_file_can_be_opened_again(path: Path) -> None:

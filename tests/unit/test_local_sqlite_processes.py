@@ -1,5 +1,6 @@
 """Many processes on one file: none loses, duplicates or reorders anything, and a killed one harms nobody."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -200,6 +201,52 @@ asyncio.run(count())
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at /proc")
 def test_a_fork_takes_no_open_file_along(tmp_path: Path) -> None:
     assert output(start(FORK, tmp_path / "fireforget.db")) == ["23 1"]
+
+
+FORK_WHILE_LOCKED = """
+import asyncio, os, sys, warnings
+from fireforget.abc import Message
+from fireforget.local.sqlite import SQLiteQueue, _sql_thread
+from fireforget.local.sqlite._connection import connect
+
+warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what is tested
+_sql_thread.BUSY_SECONDS = 3600.0
+
+async def main():
+    queue = SQLiteQueue(sys.argv[1])
+    writer = queue._database._file.writer
+    await queue.publish([Message("before", "k", "{}")])
+    other = connect(queue._database.path, "normal")
+    other.execute("BEGIN IMMEDIATE")
+    publishing = asyncio.ensure_future(queue.publish([Message("during", "k", "{}")]))
+    await asyncio.sleep(0)
+    while not writer._jobs.empty():
+        await asyncio.sleep(0)
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert not publishing.done()
+    other.execute("ROLLBACK")
+    (outcome,) = await publishing
+    other.close()
+    await queue.aclose()
+    print(outcome.status)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_does_not_wait_for_another_process_s_lock(tmp_path: Path) -> None:
+    """The writer would wait for an hour."""
+    process = start(FORK_WHILE_LOCKED, tmp_path / "fireforget.db")
+    try:
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert out.splitlines() == ["delivered"]
 
 
 @pytest.mark.asyncio

@@ -15,7 +15,7 @@ from fireforget._event import Event, decode_event, encode_event, split_batch, uu
 from fireforget._schema import EventTypes
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Message
-from fireforget.errors import ClosedError, DecodeError, PermanentError, TransientError
+from fireforget.errors import ClosedError, DecodeError, EnricherTimeoutError, PermanentError, TransientError
 from fireforget.processing import DirectEnricher, Intake, Verdict
 from fireforget.processing.intake import correlated
 from tests.pipeline import NOON, Bench, Raising, SteppingClock, broken, delivery, event, ids, message, uuid
@@ -52,6 +52,36 @@ class TestStoring:
         sent = event(1, correlationid=uuid(9), sessionid="s", subject="x", extensions={"tenant": "a"})
         await bench.process(message(sent))
         assert [record.event for record in bench.store.written] == [sent]
+
+    async def test_what_nothing_changes_is_stored_as_the_text_that_came(self) -> None:
+        """It need not be encoded again; whatever is changed must be."""
+        bench = Bench(types=query_types())
+        as_it_came = encode_event(event(1, correlationid=uuid(9), type="other")).replace('"data":', '"data": ')
+        changed = [
+            event(2, type="other"),
+            event(3, correlationid=uuid(9), type="other", data={"ip": "203.0.113.9"}),
+            event(4, correlationid=uuid(9), dataschema="urn:fireforget:query:1"),
+        ]
+        await bench.process(message(as_it_came, *changed))
+        assert [record.text for record in bench.store.written] == [as_it_came, None, None, None]
+        assert next(iter(bench.store._shelf.events.values()))[0] == as_it_came
+
+    @pytest.mark.parametrize("waits", [True, False])
+    async def test_what_an_enricher_changes_in_place_is_stored(self, *, waits: bool) -> None:
+        """The text that came would say something else."""
+
+        class Marking(DirectEnricher):
+            def enrich(self, event: Event) -> Event:
+                event.data["marked"] = True
+                return event
+
+        async def mark(event: Event) -> Event:
+            return Marking().enrich(event)
+
+        bench = Bench(mark if waits else Marking())
+        await bench.process(message(event(1, correlationid=uuid(9))))
+        [(text, _)] = bench.store._shelf.events.values()
+        assert decode_event(text).data == {"n": 1, "marked": True}
 
     async def test_an_empty_batch_is_done(self) -> None:
         """A message without events is settled, and nothing is written."""
@@ -95,6 +125,17 @@ class TestStoring:
         bench = Bench(types=query_types())
         assert await bench.process(message(event(1, type="other"))) == ["ack"]
         assert bench.store.ids == [uuid(1)]
+
+    async def test_a_type_that_others_know_is_warned_of_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Such events were checked when they were emitted; a worker without the plugin stores them unchecked."""
+        bench = Bench()
+        known = [event(n, type="order", dataschema="urn:fireforget:order:3") for n in range(3)]
+        foreign = event(4, type="other", dataschema="https://example.com/other.json")
+        plain = event(5, type="plain")
+        assert await bench.process(message(*known, foreign, plain), message(*known, key="again")) == ["ack", "ack"]
+        (line,) = (record.getMessage() for record in caplog.records)
+        assert "'order' name the schema 'urn:fireforget:order:3', which this worker does not know" in line
+        assert line.endswith("set plugin = ... to the module that registers it")
 
     async def test_client_addresses_are_hashed_by_default(self) -> None:
         """Without any setting no client address reaches the store."""
@@ -318,6 +359,36 @@ class TestUnexpectedFailures:
         bench = Bench(Forgetful())
         assert await bench.process(message(event(1)), attempt=9) == ["ack"]
         assert "Forgetful returned NoneType: an enricher returns the event" in bench.letters.kept[uuid(1)].reason
+
+    async def test_an_enricher_that_hangs_is_unexpected(self, caplog: pytest.LogCaptureFixture) -> None:
+        """It is cancelled in its time; its event alone is buried in the end, and the log names it."""
+        cancelled: list[str] = []
+
+        async def hang(event: Event) -> Event:
+            if event.id == uuid(2):
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    cancelled.append(event.id)
+            return event
+
+        bench = Bench(hang, settings=ProcessingSettings(enrich_timeout=0.01))
+        sent = message(event(1), event(2), event(3))
+        assert await bench.process(sent, attempt=4) == ["retry"]
+        assert await bench.process(sent, attempt=5) == ["ack"]
+        assert cancelled == [uuid(2)] * 2
+        assert bench.store.ids == [uuid(1), uuid(3)]
+        assert list(bench.letters.kept) == [uuid(2)]
+        assert [type(error) for error in bench.errors] == [EnricherTimeoutError] * 2
+        (line,) = (record.getMessage() for record in caplog.records if "raised" in record.getMessage())
+        assert line.endswith("hang took longer than 0.01 s: mend it, or raise enrich_timeout in [processing]")
+
+    async def test_an_enricher_s_own_timeout_is_its_own(self) -> None:
+        """What it raises itself is told as it is."""
+        error = TimeoutError("no answer from the directory")
+        bench = Bench(Raising(error, uuid(1)), settings=ProcessingSettings(enrich_timeout=60))
+        assert await bench.process(message(event(1))) == ["retry"]
+        assert bench.errors == [error]
 
     async def test_an_enricher_that_breaks_an_event_is_unexpected(self) -> None:
         """What no record can be made of is somebody's bug, and not the end of the processor."""

@@ -2,11 +2,14 @@
 
 import json
 import multiprocessing
+import os
+import stat
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
+from fireforget import _refused
 from fireforget._refused import RefusedFile
 from fireforget.abc import Message
 from fireforget.testing.clock import START, ManualClock
@@ -82,6 +85,19 @@ def test_a_line_that_somebody_damaged_does_not_hide_the_others(file: RefusedFile
     assert ids(file) == ["id-0", "id-2"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+def test_what_is_made_is_for_this_user_alone(file: RefusedFile) -> None:
+    directory = file.path.parent
+    for number in range(2):
+        file.append(letter(number), "because")
+    assert file.remove([letter(0).id]) == 1
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in (directory, *directory.iterdir())} == {
+        "data": 0o700,
+        "dead-letters.jsonl": 0o600,
+        "dead-letters.lock": 0o600,
+    }
+
+
 def test_letters_can_be_removed(file: RefusedFile) -> None:
     for number in range(4):
         file.append(letter(number), "refused")
@@ -102,13 +118,12 @@ def test_removing_nothing_leaves_the_file_alone(file: RefusedFile) -> None:
 
 def test_a_full_disk_leaves_no_torn_line(file: RefusedFile, monkeypatch: pytest.MonkeyPatch) -> None:
     file.append(letter(1), "refused")
-    open_ = Path.open
 
     class Full:
         """A file on a disk with room for 20 bytes."""
 
-        def __init__(self, path: Path, mode: str, buffering: int = -1) -> None:
-            self._file = open_(path, mode, buffering)
+        def __init__(self, path: Path, mode: str, **options: Any) -> None:
+            self._file = open(path, mode, **options)  # noqa: PTH123, SIM115 - as it is opened there; closed on exit
 
         def __enter__(self) -> Self:
             return self
@@ -124,7 +139,10 @@ def test_a_full_disk_leaves_no_torn_line(file: RefusedFile, monkeypatch: pytest.
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            Path, "open", lambda path, mode, **options: (Full if path == file.path else open_)(path, mode, **options)
+            _refused,
+            "open",
+            lambda path, mode, **options: (Full if path == file.path else open)(path, mode, **options),
+            raising=False,
         )
         with pytest.raises(OSError, match="No space left"):
             file.append(letter(2), "refused")

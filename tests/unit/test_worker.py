@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from fireforget._settings import ProcessingSettings
-from fireforget.abc import Query
+from fireforget.abc import Message, Query
 from fireforget.errors import ClosedError, SettingsError, TransientError
 from fireforget.local.memory import MemoryQueue
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
-from fireforget.processing import Enricher, Intake, Processor, Worker
+from fireforget.processing import Enricher, Intake, Processor, Totals, Worker
 from fireforget.processing.hands import Hands
 from fireforget.processing.leases import Leases
 from fireforget.processing.settler import Settler
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireforget._event import Event
-    from fireforget.abc import Delivery, Message
+    from fireforget.abc import Delivery
 
 pytestmark = pytest.mark.asyncio
 
@@ -295,6 +295,34 @@ class TestAgain:
             "deliveries cannot be settled and come again: TransientError: down",
             "deliveries can be settled again",
         ]
+
+
+class TestTotals:
+    async def test_they_say_what_became_of_everything(self) -> None:
+        """Each message settled counts once with its events, each return by itself."""
+        stage = Stage(Raising(TransientError("down"), uuid(0)))
+        await stage.publish(
+            *lanes("a"),
+            message(event(1), event(2), broken(3), key="b"),
+            Message("no batch", "c", "none", 4),
+        )
+        assert stage.worker.totals == Totals()
+        async with stage.running():
+            assert stage.worker.totals == Totals(messages=2, events=7, dead_lettered=5, returned=1)
+            await stage.clock.run(3)
+            assert stage.worker.totals.returned == 3
+
+    async def test_what_the_queue_did_not_settle_does_not_count(self) -> None:
+        """It comes again, and is counted then."""
+        stage = Stage()
+        stage.queue.fail("ack", TransientError("down"))
+        await stage.publish(*lanes("a"))
+        async with stage.running():
+            await stage.clock.run(20)
+            assert stage.worker.totals == Totals()
+            stage.queue.fail("ack", None)
+            await stage.clock.run(20)
+            assert stage.worker.totals == Totals(messages=1, events=1)
 
 
 class TestLeases:
@@ -624,7 +652,7 @@ class TestHands:
         queue = MemoryQueue(unused_name(), clock=clock)
         await queue.publish(lanes("a", "b", "c"))
         leases = Leases(queue, 30, bench.hooks, clock)
-        settler = Settler(queue, leases, bench.hooks)
+        settler = Settler(queue, leases, bench.hooks, Totals())
         async with anyio.create_task_group() as group:
             hands = Hands(group, 1, bench.processor, settler, leases, clock)
             for _ in range(3):
@@ -643,7 +671,7 @@ class TestHands:
         await queue.publish(lanes("a"))
         leases = Leases(queue, 30, bench.hooks, clock)
         async with anyio.create_task_group() as group:
-            hands = Hands(group, 1, bench.processor, Settler(queue, leases, bench.hooks), leases, clock)
+            hands = Hands(group, 1, bench.processor, Settler(queue, leases, bench.hooks, Totals()), leases, clock)
             await hands.let_go()
             await hands.take(await queue.receive(1, wait=0, lease=30))
         assert queue.nacks == [(["0"], 0.0)]

@@ -40,14 +40,17 @@ Out of the promise: truncating a segment that is in use, network file systems, a
 container. Linux and macOS; elsewhere, without `fcntl`, only ``durability="none"``.
 """
 
-from fireforget._journal.adoption import Stranger, adopt, strangers
+from fireforget._journal.adoption import Stranger, adopt, directories, strangers
 from fireforget._journal.appender import PACK, Binding, Options
 from fireforget._journal.counts import Counts
 from fireforget._journal.cursor import Cursor
+from fireforget._journal.directory import is_held, read_manifest
 from fireforget._journal.entry import Entry, Position
 from fireforget._journal.journal import START, Journal
+from fireforget._journal.locks import lock
 from fireforget._journal.segment import Segment
 from fireforget._journal.verification import Totals, Verification, totals, verify
+from fireforget._journal.watching import Watch
 
 __all__ = [
     "PACK",
@@ -63,7 +66,12 @@ __all__ = [
     "Stranger",
     "Totals",
     "Verification",
+    "Watch",
     "adopt",
+    "directories",
+    "is_held",
+    "lock",
+    "read_manifest",
     "strangers",
     "totals",
     "verify",

@@ -158,6 +158,22 @@ class Directory:
             return False
 
 
+def is_held(path: Path) -> bool:
+    """Does somebody living append to the journal in this directory, or drain it?
+
+    Raises:
+        JournalError: Its lock cannot be looked at.
+    """
+    try:
+        file = os.open(path / LOCK, os.O_RDONLY)
+    except OSError as error:
+        raise JournalError(f"cannot look at the lock of {path}: {error.strerror}") from error
+    try:
+        return not lock(file, wait=False, shared=True)
+    finally:
+        os.close(file)
+
+
 def random_nonce() -> int:
     """62 random bits, from the system: a forked child draws others than its parent."""
     return int.from_bytes(os.urandom(8), "big") >> 2
@@ -176,7 +192,10 @@ def read_manifest(path: Path) -> Manifest:
     except msgspec.DecodeError as error:
         raise JournalError(f"the manifest in {path} is damaged: {error}") from error
     if manifest.format != FORMAT:
-        raise JournalError(f"{path} has format {manifest.format}; this version reads format {FORMAT}")
+        raise JournalError(
+            f"{path} has format {manifest.format}, and this version reads format {FORMAT}: let the version of "
+            "fireforget that wrote it drain it"
+        )
     return manifest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -70,8 +71,15 @@ class Totals(msgspec.Struct, frozen=True):
     journals: int
 
 
-def verify(path: Path) -> Verification:
+Progress = Callable[[int, int], None]
+
+
+def verify(path: Path, progress: Progress = lambda _done, _all: None) -> Verification:
     """Read a whole journal, and change nothing. Of a living one this is a snapshot.
+
+    Args:
+        path: Of its directory.
+        progress: Told how many of its segments have been read, and of how many.
 
     Raises:
         JournalError: It is no journal, or cannot be read.
@@ -80,7 +88,7 @@ def verify(path: Path) -> Verification:
     for attempt in range(_ATTEMPTS):
         try:
             before = read_page(path)
-            verification = _look(path, manifest)
+            verification = _look(path, manifest, progress)
             after = read_page(path)
         except FileNotFoundError:
             continue  # it lives, and has just removed a file
@@ -109,7 +117,7 @@ def totals(root: Path) -> Totals:
     return Totals(counts, journals)
 
 
-def _look(path: Path, manifest: Manifest) -> Verification:
+def _look(path: Path, manifest: Manifest, progress: Progress) -> Verification:
     page = read_page(path)
     chain = Chain(manifest.nonce)
     loaded = load(chain, path, page, writable=False)
@@ -117,7 +125,7 @@ def _look(path: Path, manifest: Manifest) -> Verification:
     counts.add(page.counts)
     damage, torn = list[Damage](), list[Damage]()
     files = chain.files()
-    for segment in chain:
+    for done, segment in enumerate(chain, start=1):
         file = segment.file
         file.seal()
         counts.settle(file.tally)
@@ -125,4 +133,5 @@ def _look(path: Path, manifest: Manifest) -> Verification:
         damage += [Damage(segment.number, begin, end) for begin, end in sorted(segment.damage.items())]
         torn += [Damage(segment.number, segment.torn, file.size)] if segment.torn else []
         file.unmap()
+        progress(done, len(files))
     return Verification(manifest, counts, len(files), damage, torn, loaded.useless)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +10,10 @@ import click
 import msgspec
 
 from fireforget._settings import load_settings
-from fireforget.cli.letters import dead_letters_of, no_such_letter
-from fireforget.cli.options import json_option
+from fireforget.cli.options import confirmed, json_option
 from fireforget.cli.output import Column, instant, listing, say, visible, write, write_json
+from fireforget.cli.progress import progress
+from fireforget.operations.letters import dead_letters_of, no_such_letter
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireforget._settings import Settings
-    from fireforget.cli.letters import Found, Redriven
+    from fireforget.operations.letters import Found, Redriven
+    from fireforget.operations.progress import Progress
 
 _COLUMNS: Final = (
     Column("id", cut="never"),
@@ -127,7 +128,9 @@ def redrive(config: Path | None, /, *, ids: Sequence[str], everything: bool) -> 
     Their attempts are counted anew. What the queue would not take stays where it is.
     """
     _check(ids, everything=everything)
-    done = anyio.run(_redrive, load_settings(config), ids)
+    settings = load_settings(config)
+    with progress("dead letters") as tell:
+        done = anyio.run(_redrive, settings, ids, tell)
     write(f"{plural(done.count, 'dead letter')} redriven\n")
     for id_, reason in done.failures.items():
         say(f"{id_} stays where it is, since the queue would not take it: {reason}")
@@ -135,9 +138,9 @@ def redrive(config: Path | None, /, *, ids: Sequence[str], everything: bool) -> 
         raise click.exceptions.Exit(1)
 
 
-async def _redrive(settings: Settings, ids: Sequence[str]) -> Redriven:
+async def _redrive(settings: Settings, ids: Sequence[str], tell: Progress) -> Redriven:
     async with dead_letters_of(settings) as letters:
-        return await letters.redrive(ids)
+        return await letters.redrive(ids, tell)
 
 
 @dead_letters.command()
@@ -150,7 +153,7 @@ def discard(config: Path | None, /, *, ids: Sequence[str], everything: bool, yes
     _check(ids, everything=everything)
     settings = load_settings(config)
     what = "all dead letters" if everything else plural(len(set(ids)), "dead letter")
-    if not yes and not _confirmed(f"Delete {what} for good?"):
+    if not yes and not confirmed(f"Delete {what} for good?"):
         say("nothing was deleted: answer 'y', or give --yes")
         raise click.exceptions.Exit(1)
     count = anyio.run(_discard, settings, ids)
@@ -165,9 +168,3 @@ async def _discard(settings: Settings, ids: Sequence[str]) -> int:
 def _check(ids: Sequence[str], *, everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("Give either ids or --all.")
-
-
-def _confirmed(question: str) -> bool:
-    """Ask on the terminal; click's own question would take an interrupt for a no."""
-    click.echo(f"{question} [y/N] ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import aclosing, contextmanager
-from datetime import UTC
+import sys
+from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import anyio
 import click
-import msgspec
 
 from fireforget._backends import Adapters
-from fireforget._schema import shared_types
-from fireforget.abc import Query, encode_event
+from fireforget.abc import Query
+from fireforget.cli.event_rows import Lifter, printer
 from fireforget.cli.options import (
     MOMENTS,
     configure,
@@ -24,36 +22,16 @@ from fireforget.cli.options import (
     moment_after,
     moment_option,
 )
-from fireforget.cli.output import Column, Sheet, instant, listing, say, write_json
-from fireforget.errors import SchemaError
+from fireforget.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import date
     from pathlib import Path
 
     from fireforget._settings import Settings
     from fireforget.abc import Event
-
-_COLUMNS: Final = (
-    Column("time", 24),
-    Column("type", 12),
-    Column("session", 8),
-    Column("correlation", 11, cut="start"),
-    Column("data", rest=True),
-)
-_HEADER: Final = (
-    "time",
-    "type",
-    "id",
-    "sessionid",
-    "correlationid",
-    "requestid",
-    "source",
-    "subject",
-    "dataschema",
-    "data",
-)
+    from fireforget.operations.progress import Progress
 
 
 class Selection(TypedDict):
@@ -92,9 +70,9 @@ def events(
     exclusive(json=as_json, csv=as_csv)
     settings = configure(config)
     query = _query(selection, settings.report.timezone)
-    lifter = _Lifter()
-    with _printer(as_json=as_json, as_csv=as_csv) as show:
-        anyio.run(partial(_list, settings, query, limit, lambda event: show(lifter.lift(event))))
+    lifter = Lifter()
+    with progress("events", beside=sys.stdout) as tell, printer(as_json=as_json, as_csv=as_csv) as (show, _):
+        anyio.run(partial(_list, settings, query, limit, lambda event: show(lifter.lift(event)), tell))
     lifter.confess()
 
 
@@ -108,67 +86,14 @@ def _query(selection: Selection, zone: str) -> Query:
     )
 
 
-async def _list(settings: Settings, query: Query, limit: int | None, show: Callable[[Event], None]) -> None:
+async def _list(
+    settings: Settings, query: Query, limit: int | None, show: Callable[[Event], None], tell: Progress
+) -> None:
     count = 0
     async with aclosing(Adapters(settings).store()) as store:
         async for record in store.scan(query):
             show(record.event)
             count += 1
+            tell(count, limit)
             if count == limit:
                 break
-
-
-class _Lifter:
-    """Lifts events to the versions that this process knows, and remembers what it could not lift."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}
-
-    def lift(self, event: Event) -> Event:
-        try:
-            return shared_types.upcast(event)
-        except SchemaError as error:
-            self._counts[event.type] += 1
-            self._reasons.setdefault(event.type, str(error))
-            return event
-
-    def confess(self) -> None:
-        """Say, once for each type, what is listed as stored."""
-        for name, reason in self._reasons.items():
-            say(f"{self._counts[name]} of type {name!r} listed as stored: {reason}")
-
-
-@contextmanager
-def _printer(*, as_json: bool, as_csv: bool) -> Iterator[Callable[[Event], None]]:
-    if as_json:
-        yield lambda event: write_json(msgspec.Raw(encode_event(event)))
-    elif as_csv:
-        with Sheet(*_HEADER) as sheet:
-            yield lambda event: sheet.add(*_cells(event))
-    else:
-        with listing(*_COLUMNS) as table:
-            yield lambda event: table.add(
-                instant(event.time.astimezone(UTC)),
-                event.type,
-                event.sessionid or "",
-                event.correlation,
-                _json(event.data),
-            )
-
-
-def _cells(event: Event) -> Iterator[str]:
-    yield instant(event.time.astimezone(UTC))
-    yield event.type
-    yield event.id
-    yield event.sessionid or ""
-    yield event.correlation
-    yield event.requestid or ""
-    yield event.source
-    yield event.subject or ""
-    yield event.dataschema or ""
-    yield _json(event.data)
-
-
-def _json(data: object) -> str:
-    return msgspec.json.encode(data).decode()

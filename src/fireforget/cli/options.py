@@ -23,7 +23,7 @@ json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print
 
 
 def configure(config: Path | None) -> Settings:
-    """Read the configuration and import its plugin; from the working directory, too, as ``python -m`` would.
+    """Read the configuration and import its plugin, from the working directory, too.
 
     Raises:
         SettingsError: The configuration cannot be used, or the plugin cannot be imported.
@@ -31,11 +31,23 @@ def configure(config: Path | None) -> Settings:
     from fireforget.processing.factory import load_plugin
 
     settings = load_settings(config)
-    here = str(Path.cwd())
-    if settings.plugin and here not in sys.path:
-        sys.path.insert(0, here)
+    if settings.plugin:
+        find_plugins_here()
     load_plugin(settings.plugin)
     return settings
+
+
+def find_plugins_here() -> None:
+    """Let a plugin be imported from the working directory, as ``python -m`` would."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def confirmed(question: str) -> bool:
+    """Ask on the terminal; click's own question would take an interrupt for a no."""
+    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def moment_option(name: str, *, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: A002 - click's

@@ -102,6 +102,10 @@ class Rows(ABC):
             self._begun = True
             self._head()
 
+    def flush(self) -> None:
+        """Let everything that was added be seen."""
+        sys.stdout.flush()
+
     @abstractmethod
     def _head(self) -> None:
         """Print the heading."""
@@ -172,6 +176,11 @@ class _Table(Rows):
         super().__exit__(kind, error, trace)
         if not isinstance(error, BrokenPipeError):
             self._print()
+
+    def flush(self) -> None:
+        """Print a page that is not full."""
+        self._print()
+        super().flush()
 
     def _head(self) -> None:
         self._heading_is_due = True

@@ -1,7 +1,7 @@
 """The program: its global options, its commands, and how an error ends it.
 
-Exit codes: 0 done; 1 what was asked for failed; 2 wrong usage or configuration; 130 interrupted; 141 nobody reads the
-output any more, as with every other program in a pipe.
+Exit codes: 0 done; 1 something is wrong, or what was asked for failed; 2 wrong usage or configuration; 130
+interrupted; 141 nobody reads the output any more, as with every other program in a pipe.
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.exceptions import Exit
 
+from fireforget.cli.completion import completion
 from fireforget.cli.dead_letters import dead_letters
+from fireforget.cli.doctor import doctor
 from fireforget.cli.events import events
+from fireforget.cli.init import init
+from fireforget.cli.journal import journal
 from fireforget.cli.output import say
+from fireforget.cli.provision import provision
 from fireforget.cli.report import report
 from fireforget.cli.stats import stats
+from fireforget.cli.tail import tail
 from fireforget.cli.worker import worker
-from fireforget.errors import FireForgetError, SettingsError, TransientError
+from fireforget.errors import FireForgetError, SettingsError
+from fireforget.operations.advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +40,8 @@ _INTERRUPTED: Final = 130
 _UNREAD: Final = 141
 
 _EPILOG: Final = """
-Shell completion: put eval "$(_FIREFORGET_COMPLETE=bash_source fireforget)" into ~/.bashrc; for zsh the same with
-zsh_source into ~/.zshrc; for fish: _FIREFORGET_COMPLETE=fish_source fireforget | source
+Exit codes: 0 done; 1 something is wrong, or what was asked for failed; 2 wrong usage or configuration;
+130 interrupted; 141 nobody reads the output any more.
 """
 
 
@@ -71,16 +78,8 @@ def _plainly(ctx: click.Context) -> Iterator[None]:
     except (FireForgetError, OSError) as error:
         if ctx.params.get("debug"):
             traceback.print_exception(error)
-        say(_advice(error))
+        say(advice(error))
         raise Exit(_MISUSED if isinstance(error, SettingsError) else _FAILED) from error
-
-
-def _advice(error: FireForgetError | OSError) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, TransientError):
-        return f"{error} (this may pass: try again)"
-    return str(error)
 
 
 @click.group(
@@ -99,12 +98,24 @@ def _advice(error: FireForgetError | OSError) -> str:
 @click.version_option(package_name="fireforget", prog_name="fireforget", message="%(prog)s %(version)s")
 @click.pass_context
 def program(ctx: click.Context, /, *, config: Path | None, debug: bool) -> None:  # noqa: ARG001 - read where errors end
-    """Run the pipeline's worker, and see what it has brought: reports, events, dead letters, counts."""
+    """Set the pipeline up, run its worker, and see what it does, and what is wrong with it."""
     ctx.obj = config
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(_MISUSED)
 
 
-for command in (dead_letters, events, report, stats, worker):
+for command in (
+    completion,
+    dead_letters,
+    doctor,
+    events,
+    init,
+    journal,
+    provision,
+    report,
+    stats,
+    tail,
+    worker,
+):
     program.add_command(command)

@@ -9,13 +9,13 @@ import anyio
 import click
 
 from fireforget._backends import Adapters
-from fireforget._journal import totals
 from fireforget._settings import load_settings
+from fireforget._site import site_counts
 from fireforget.abc import Depth
-from fireforget.cli.letters import refused_file
 from fireforget.cli.options import json_option
 from fireforget.cli.output import Column, listing, write, write_json
 from fireforget.errors import AdapterError
+from fireforget.operations.letters import refused_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     dead process is accepted once.
     """
     settings = load_settings(config)
-    counts = totals(settings.journal_directory).counts
+    counts = site_counts(settings)
     filed = sum(1 for _ in refused_file(settings).read())
     failure: AdapterError | None = None
     try:

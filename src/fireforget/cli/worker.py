@@ -16,7 +16,6 @@ from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
 from fireforget._schema import shared_types
 from fireforget._settings import without_secrets
-from fireforget.cli.counting import CountingQueue
 from fireforget.cli.options import configure
 from fireforget.cli.output import visible
 from fireforget.errors import AdapterError, SettingsError
@@ -57,10 +56,8 @@ async def _work(settings: Settings, *, until_empty: bool) -> None:
     from fireforget.processing import make_worker
 
     adapters, clock, hooks = Adapters(settings), SystemClock(), Hooks()
-    buried: list[int] = []
-    hooks.on_dead_letter(lambda message, _: buried.append(message.count))
     async with (
-        aclosing(CountingQueue(adapters.queue())) as queue,
+        aclosing(adapters.queue()) as queue,
         aclosing(adapters.dead_letters()) as letters,
         aclosing(adapters.store()) as store,
     ):
@@ -76,9 +73,10 @@ async def _work(settings: Settings, *, until_empty: bool) -> None:
                     group.start_soon(_stop_when_empty, queue, pipeline, clock)
                 await pipeline.run()
                 group.cancel_scope.cancel()
+    totals = pipeline.totals
     click.echo(
-        f"worker ended: {plural(queue.events, 'event')} in {plural(queue.messages, 'message')} done, "
-        f"{sum(buried)} of them dead-lettered; {plural(queue.returned, 'message')} given back"
+        f"worker ended: {plural(totals.events, 'event')} in {plural(totals.messages, 'message')} done, "
+        f"{totals.dead_lettered} of them dead-lettered; {plural(totals.returned, 'message')} given back"
     )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import SplitResult, unquote
 
+import anyio.to_thread
+
 from fireforget.errors import SettingsError
-from fireforget.local import _url
+from fireforget.local import _directory, _url
 
 if TYPE_CHECKING:
-    from fireforget.abc import Clock, DeadLetters, Mailer, Queue, Store
+    from collections.abc import Mapping, Sequence
+
+    from fireforget.abc import Clock, DeadLetters, Mailer, Queue, Role, Step, Store
     from fireforget.local.mail import Encryption
     from fireforget.local.sqlite import Synchronous
 
@@ -32,7 +37,7 @@ class LocalBackend:
         """All of it is on this machine."""
         return True
 
-    def url(self, role: Literal["queue", "store", "mailer"], *, name: str, directory: str) -> str:
+    def url(self, role: Role, *, name: str, directory: str) -> str:
         """The file ``<directory>/<name>.db`` for queue and store, the directory ``<directory>/mail`` for mail."""
         if role == "mailer":
             return _url.directory_url(f"{directory}/mail")
@@ -114,6 +119,32 @@ class LocalBackend:
                 password=unquote(parts.password or ""),
             )
         )
+
+    async def plan(self, urls: Mapping[Role, str]) -> Sequence[Step]:
+        """Directories and tables that are missing. All of it is made at the first use, too.
+
+        Raises:
+            SettingsError: A URL does not fit its role.
+            AdapterError: A file is there that is not ours, or cannot be read.
+        """
+        steps: dict[str, Step] = {}  # the queue and the store may be in one file
+        for role, url in urls.items():
+            for step in await anyio.to_thread.run_sync(_steps, role, url):
+                steps.setdefault(step.action, step)
+        return list(steps.values())
+
+
+def _steps(role: Role, url: str) -> list[Step]:
+    """What one role needs."""
+    parts = _url.split(url)
+    if parts.scheme == "file":
+        return _directory.steps(Path(_url.directory_path(parts)))
+    if parts.scheme != "sqlite":
+        return []
+    path, synchronous = _sqlite(parts, role)
+    from fireforget.local.sqlite import steps
+
+    return steps(Path(path).absolute(), synchronous)
 
 
 def _memory_name(parts: SplitResult) -> str:

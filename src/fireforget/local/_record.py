@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Final
-
-from fireforget.abc import Record, Refusal, decode_event, encode_event, uuid7_time
+from fireforget.abc import Event, Record, Refusal, decode_event, encode_event, is_uuid7
 from fireforget.errors import DecodeError, PermanentError
 from fireforget.local._micros import micros, moment
-
-correlation_time: Final = lru_cache(maxsize=1024)(uuid7_time)
-"""When a correlation id was made. A request's events come together, so the last ones are worth remembering."""
 
 
 def render(record: Record) -> tuple[str, int | None] | Refusal:
     """The event's text and the record's expiry, or why no store will ever take it."""
     event = record.event
-    if correlation_time(event.correlation) is None:
+    if not is_uuid7(event.correlation):
         return Refusal(event.id, f"the correlation id {event.correlation!r:.80} is not a UUIDv7")
     try:
-        text = encode_event(event)
-        if event.extensions or not event.id or not event.type or event.time.tzinfo is None:
-            decode_event(text)  # what cannot be read back is not to be written
-        return text, None if record.expires_at is None else micros(record.expires_at)
+        return record.text or _encode(event), None if record.expires_at is None else micros(record.expires_at)
     except (TypeError, ValueError, RecursionError, DecodeError) as error:
         return Refusal(event.id, f"it has no form that can be read back: {error}")
+
+
+def _encode(event: Event) -> str:
+    text = encode_event(event)
+    if event.extensions or not event.id or not event.type or event.time.tzinfo is None:
+        decode_event(text)  # what cannot be read back is not to be written
+    return text
 
 
 def parse(text: str, expires_at: int | None) -> Record:

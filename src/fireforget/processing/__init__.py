@@ -7,6 +7,7 @@ from fireforget.processing.factory import make_processor, make_worker
 from fireforget.processing.intake import Intake
 from fireforget.processing.privacy import Privacy
 from fireforget.processing.processor import Processor
+from fireforget.processing.totals import Totals
 from fireforget.processing.verdict import Verdict
 from fireforget.processing.worker import Worker
 
@@ -18,6 +19,7 @@ __all__ = [
     "Privacy",
     "Processor",
     "Session",
+    "Totals",
     "UserAgent",
     "Verdict",
     "Worker",

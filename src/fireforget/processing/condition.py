@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from fireforget.errors import AdapterError
+from fireforget.errors import AdapterError, EnricherTimeoutError
 
 _logger: Final = logging.getLogger("fireforget")
 
@@ -40,9 +40,9 @@ class Condition:
 
 
 def describe(error: BaseException) -> str:
-    """What was raised, without a word of the events: only an adapter's own message is quoted."""
+    """What was raised, without a word of the events: only messages that cannot hold any are quoted."""
     name = type(error).__name__
-    if isinstance(error, AdapterError):
+    if isinstance(error, (AdapterError, EnricherTimeoutError)):
         return f"{name}: {error}"
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -31,8 +31,9 @@ class Enricher(Protocol):
 
     It raises `TransientError` for what will pass: the message then comes again for as long as it takes. It
     raises an `EventError` for an event that can never be used: that event alone becomes a dead letter.
-    Whatever else it raises is unexpected. It may see the same event more than once, and leaves the id and the
-    correlation id alone.
+    Whatever else it raises is unexpected, and so is taking longer than `enrich_timeout`: it is then cancelled where it
+    awaits. What it does without awaiting nobody can interrupt, and all other events wait for that. It may see the same
+    event more than once, and leaves the id and the correlation id alone.
     """
 
     async def __call__(self, event: Event) -> Event:
@@ -41,7 +42,10 @@ class Enricher(Protocol):
 
 
 class DirectEnricher:
-    """An enricher that never waits. The pipeline calls its `enrich` directly, which is cheaper than awaiting it."""
+    """An enricher that never waits. The pipeline calls its `enrich` directly, which is cheaper than awaiting it.
+
+    No time limit holds for it, since nothing can interrupt it: whoever asks a server or a disk awaits that instead.
+    """
 
     def enrich(self, event: Event) -> Event:
         """The event, enriched; the same one where there is nothing to add."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import msgspec
 
-from fireforget._event import Event, decode_event, uuid7_text, uuid7_time
-from fireforget._schema import EventTypes, shared_types
+from fireforget._event import Event, decode_event, is_uuid7, uuid7_text
+from fireforget._schema import EventTypes, is_own_schema, shared_types
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Record
-from fireforget.errors import SchemaError
+from fireforget.errors import EnricherTimeoutError, SchemaError
 from fireforget.processing.enrichers import DirectEnricher, Geo, Session, UserAgent
 from fireforget.processing.privacy import Privacy
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
     from fireforget.processing.enrichers import Enricher
 
+_logger: Final = logging.getLogger("fireforget")
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-_USUAL_UUID7: Final = re.compile(
-    r"[0-9a-d][0-9a-f]{7}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-).fullmatch
-"""A UUIDv7 whose time a calendar can hold for certain; `uuid7_time`, which costs ten times as much, judges the rest."""
+_OWN: Final = frozenset({Geo, Privacy, Session, UserAgent})
+"""Enrichers that return another event for every change; those of users may change the data of the one they got."""
 
 
 class Intake:
@@ -39,8 +40,8 @@ class Intake:
     address.
 
     Args:
-        settings: `retention_days`, `unknown_types`, `session`, `user_agent`, `geo_database`, `ip_addresses` and
-            `ip_fields` count here. None for the defaults.
+        settings: `retention_days`, `unknown_types`, `enrich_timeout`, `session`, `user_agent`, `geo_database`,
+            `ip_addresses` and `ip_fields` count here. None for the defaults.
         enrichers: Further enrichers, in order. A `Privacy` among them runs last, in place of the settings'
             own.
         types: The registered event types.
@@ -60,12 +61,15 @@ class Intake:
     ) -> None:
         settings = settings or ProcessingSettings()
         self._types = types
+        self._unchecked: set[str] = set()
+        self._timeout = settings.enrich_timeout
         self._refuse_unknown = settings.unknown_types == "refuse"
         self._retention = timedelta(days=settings.retention_days) if settings.retention_days else None
         steps = _in_order(settings, enrichers, secret)
         direct = 0
         while direct < len(steps) and isinstance(steps[direct], DirectEnricher):
             direct += 1
+        self._keeps_texts = all(type(step) in _OWN for step in steps[:direct])
         self._direct = [step.enrich for step in steps[:direct] if isinstance(step, DirectEnricher)]
         self._later = steps[direct:]
 
@@ -82,34 +86,52 @@ class Intake:
             unknown and
                 unknown types are refused.
         """
-        event = self._validated(correlated(decode_event(text)))
-        for enrich in self._direct:
-            event = enrich(event)
-        return event
+        return self._prepared(decode_event(text))
+
+    def take(self, text: msgspec.Raw) -> Record:
+        """Read one event, as `read` does; its record has the text itself where nothing has changed the event."""
+        decoded = decode_event(text)
+        event = self._prepared(decoded)
+        kept = self._keeps_texts and event is decoded
+        return self.record(event, bytes(text).decode() if kept else None)
 
     async def complete(self, event: Event) -> Event:
         """Apply the first enricher that awaits something, and all that follow it.
 
         Raises:
+            EnricherTimeoutError: One of them took longer than `enrich_timeout`.
             TypeError: An enricher returned something other than an event.
         """
         for step in self._later:
-            enriched = step.enrich(event) if isinstance(step, DirectEnricher) else await step(event)
+            enriched = step.enrich(event) if isinstance(step, DirectEnricher) else await self._awaited(step, event)
             if not isinstance(enriched, Event):
-                name = type(step).__qualname__
-                message = f"{name} returned {type(enriched).__name__}: an enricher returns the event"
+                message = f"{_name(step)} returned {type(enriched).__name__}: an enricher returns the event"
                 raise TypeError(message)
             event = enriched
         return event
 
-    def record(self, event: Event) -> Record:
+    async def _awaited(self, step: Enricher, event: Event) -> Event:
+        with anyio.move_on_after(self._timeout):
+            return await step(event)
+        message = (
+            f"{_name(step)} took longer than {self._timeout:g} s: mend it, or raise enrich_timeout in [processing]"
+        )
+        raise EnricherTimeoutError(message)
+
+    def record(self, event: Event, text: str | None = None) -> Record:
         """What the store shall keep: the event, until `retention_days` after its own time."""
         if self._retention is None:
-            return Record(event)
+            return Record(event, None, text)
         try:
-            return Record(event, event.time + self._retention)
+            return Record(event, event.time + self._retention, text)
         except OverflowError:
-            return Record(event)  # the calendar ends before the record does
+            return Record(event, None, text)  # the calendar ends before the record does
+
+    def _prepared(self, event: Event) -> Event:
+        event = self._validated(correlated(event))
+        for enrich in self._direct:
+            event = enrich(event)
+        return event
 
     def _validated(self, event: Event) -> Event:
         if self._types.get(event.type) is None:
@@ -119,10 +141,30 @@ class Intake:
                     'unknown_types = "accept"'
                 )
                 raise SchemaError(message)
+            if event.dataschema is not None:
+                self._warn(event)
             return event
         lifted = self._types.upcast(event)
         self._types.read(lifted)
         return lifted
+
+    def _warn(self, event: Event) -> None:
+        """Say once of a type that its events were checked elsewhere and are not here, as when they are redriven."""
+        if event.type in self._unchecked or not is_own_schema(event):
+            return
+        self._unchecked.add(event.type)
+        _logger.warning(
+            "events of the type %r name the schema %r, which this worker does not know, and are stored unchecked: "
+            "set plugin = ... to the module that registers it",
+            event.type,
+            event.dataschema,
+        )
+
+
+def _name(step: Enricher) -> str:
+    """A function's own name, or that of an object's class."""
+    name: str = getattr(step, "__qualname__", type(step).__qualname__)
+    return name
 
 
 def _in_order(settings: ProcessingSettings, given: Sequence[Enricher], secret: bytes | None) -> list[Enricher]:
@@ -161,11 +203,6 @@ def correlated(event: Event) -> Event:
     return msgspec.structs.replace(
         event, correlationid=event.id if is_uuid7(event.id) else _derived(event.time, event.id)
     )
-
-
-def is_uuid7(text: str) -> bool:
-    """Is it a canonical UUIDv7 whose time a calendar can hold?"""
-    return _USUAL_UUID7(text) is not None or uuid7_time(text) is not None
 
 
 def _derived(time: datetime, name: str) -> str:

@@ -57,6 +57,10 @@ class Processor:
     written of it is written again, without harm. The rest of the call is written with one `Store.put`; only
     where that fails, message by message, to find whose fault it is.
 
+    Attributes:
+        store: Where events go.
+        dead_lettered: How many events went to the dead letters so far.
+
     Args:
         store: Where events go.
         dead_letters: Where events go that cannot be processed.
@@ -77,6 +81,7 @@ class Processor:
         clock: Clock | None = None,
     ) -> None:
         self.store = store
+        self.dead_lettered = 0
         self._dead_letters = dead_letters
         self._intake = intake
         self._max_attempts = max_attempts
@@ -122,7 +127,7 @@ class Processor:
         ends = monotonic() + _TURN_SECONDS
         for text in texts:
             try:
-                record = intake.record(intake.read(text))
+                record = intake.take(text)
             except Exception as error:  # noqa: BLE001 - of whatever kind, it is somebody's fault
                 self._blame(batch, parcel, text, error)
                 if parcel.verdict is not None:
@@ -249,9 +254,10 @@ class Processor:
         for parcel in batch.parcels:
             if parcel.verdict is None:
                 stored += len(parcel.records)
-                dead += len(parcel.dead)
+                dead += sum(message.count for message, _ in parcel.dead)
             else:
                 back += parcel.delivery.message.count
+        self.dead_lettered += dead
         for outcome, count in (("stored", stored), ("dead_lettered", dead), ("retried", back)):
             if count:
                 self._telemetry.add(PROCESSED, count, {"outcome": outcome})

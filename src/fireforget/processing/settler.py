@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fireforget._hooks import Hooks
     from fireforget.abc import Delivery, Queue
     from fireforget.processing.leases import Leases
+    from fireforget.processing.totals import Totals
 
 
 class Settler:
@@ -21,12 +22,14 @@ class Settler:
         queue: Where they came from.
         leases: Know the newest form of each, and which were lost.
         hooks: Is told of errors.
+        totals: What is settled is added to them.
     """
 
-    def __init__(self, queue: Queue, leases: Leases, hooks: Hooks) -> None:
+    def __init__(self, queue: Queue, leases: Leases, hooks: Hooks, totals: Totals) -> None:
         self._queue = queue
         self._leases = leases
         self._hooks = hooks
+        self._totals = totals
         self._done: list[Delivery] = []
         self._busy = False
         self._settling = Condition("deliveries cannot be settled and come again", "deliveries can be settled again")
@@ -45,21 +48,25 @@ class Settler:
         try:
             while self._done:
                 done, self._done = self._done, []
-                await self._settle(self._queue.ack(done))
+                if await self._settle(self._queue.ack(done)):
+                    self._totals.messages += len(done)
+                    self._totals.events += sum(delivery.message.count for delivery in done)
         finally:
             self._busy = False
 
     async def nack(self, deliveries: Iterable[Delivery], delay: float = 0.0) -> None:
         """Give back, to come again after `delay` seconds where the queue can do that."""
         back = self._leases.release(deliveries)
-        if back:
-            await self._settle(self._queue.nack(back, delay=delay))
+        if back and await self._settle(self._queue.nack(back, delay=delay)):
+            self._totals.returned += len(back)
 
-    async def _settle(self, call: Awaitable[None]) -> None:
+    async def _settle(self, call: Awaitable[None]) -> bool:
+        """Says whether the queue did it."""
         try:
             await call
         except Exception as error:  # noqa: BLE001 - of whatever kind, nothing is lost
             self._settling.failed(error)
             self._hooks.error(error)
-        else:
-            self._settling.works()
+            return False
+        self._settling.works()
+        return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
+import msgspec
 
 from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
@@ -17,6 +18,7 @@ from fireforget.processing.condition import Condition
 from fireforget.processing.hands import Hands
 from fireforget.processing.leases import Leases
 from fireforget.processing.settler import Settler
+from fireforget.processing.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -69,6 +71,7 @@ class Worker:
             raise SettingsError(message)
         self._hooks = hooks or Hooks()
         self._clock = clock or SystemClock()
+        self._totals = Totals()
         self._hands: Hands | None = None
         self._stopping = False
         self._life: anyio.CancelScope | None = None
@@ -76,13 +79,18 @@ class Worker:
         self._receiving = Condition("the queue cannot be read", "the queue can be read again")
         self._purging = Condition("expired records cannot be deleted", "expired records can be deleted again")
 
+    @property
+    def totals(self) -> Totals:
+        """What became so far of what it took."""
+        return msgspec.structs.replace(self._totals, dead_lettered=self._processor.dead_lettered)
+
     async def run(self) -> None:
         """Work until `stop` is called, or the queue is closed."""
         if self._stopping:
             return
         self._ended = anyio.Event()
         leases = Leases(self._queue, self._settings.lease_seconds, self._hooks, self._clock)
-        settler = Settler(self._queue, leases, self._hooks)
+        settler = Settler(self._queue, leases, self._hooks, self._totals)
         try:
             async with anyio.create_task_group() as chores:
                 self._life = chores.cancel_scope

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from fireforget.abc import Clock, SystemClock
+from fireforget.abc import Clock, Finding, SystemClock
 from fireforget.errors import PermanentError, TransientError
+from fireforget.local import _directory
 from fireforget.local._closable import Closable
 from fireforget.local._micros import moment
 from fireforget.local.mail._addresses import check_addresses
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class FileMailer(Closable):
     """Writes each message as one ``.eml`` file, which mail programs open.
 
-    A file appears whole or not at all, under a name that begins with its time in UTC, readable by this user alone.
+    A file appears whole or not at all, under a name that begins with its time in UTC, readable by this user alone. So
+    is the directory, where it is made here.
 
     Args:
         directory: Where to; made when first used.
@@ -54,8 +56,13 @@ class FileMailer(Closable):
         except OSError as error:
             raise TransientError(f"{self._directory}: mail cannot be written now ({error.strerror})") from error
 
+    async def check(self) -> list[Finding]:
+        """Look whether the directory can be written. See `fireforget.abc.Checkable`."""
+        self._check_open()
+        return [await anyio.to_thread.run_sync(_directory.look, self._directory)]
+
     def _write(self, content: bytes) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         time = moment(self._clock.time_ns() // 1000)
         name = f"{time:%Y%m%dT%H%M%S.%fZ}-{hashlib.sha256(content).hexdigest()[:12]}.eml"
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self._directory)

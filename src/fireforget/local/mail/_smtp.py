@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import anyio.to_thread
 import msgspec
 
+from fireforget.abc import Finding
 from fireforget.errors import AdapterError, PermanentError, SettingsError, TransientError
 from fireforget.local._closable import Closable
 from fireforget.local.mail._addresses import check_addresses
@@ -110,6 +111,27 @@ class SMTPMailer(Closable):
             raise self._translate(error) from error
         if refused:
             _logger.warning("%s refused %d of the recipients of a message", self._server.address, refused)
+
+    async def check(self) -> list[Finding]:
+        """Reach the server and log in, and send nothing. See `fireforget.abc.Checkable`.
+
+        Raises:
+            AdapterError: As for `send`.
+        """
+        self._check_open()
+        try:
+            await anyio.to_thread.run_sync(self._greet, abandon_on_cancel=True)
+        except (OSError, ValueError, LookupError) as error:
+            raise self._translate(error) from error
+        text = f"{self._server.address} answers" + (", and takes the login" if self._server.user else "")
+        return [Finding("server", "ok", text)]
+
+    def _greet(self) -> None:
+        session = self._server.connect()
+        try:
+            session.noop()
+        finally:
+            session.close()
 
     def _send(self, message: EmailMessage) -> int:
         """How many of the recipients were refused, though not all."""

@@ -6,6 +6,7 @@ from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Clock, SystemClock
 from fireforget.local._closable import Closable
+from fireforget.local._micros import span
 
 
 class MemoryAdapter(Closable):
@@ -26,3 +27,7 @@ class MemoryAdapter(Closable):
     def _now(self) -> int:
         """Microseconds since 1970 UTC."""
         return self._clock.time_ns() // 1000
+
+    def _elapsed(self) -> int:
+        """Microseconds of the monotonic clock."""
+        return span(self._clock.monotonic())

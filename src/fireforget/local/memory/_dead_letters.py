@@ -46,7 +46,7 @@ class MemoryDeadLetters(MemoryAdapter):
         """Send dead letters to the queue again, whether or not it remembers them; says how many there were."""
         await self._begin()
         with self._messages.lock:
-            count = self._messages.redrive(ids, self._now())
+            count = self._messages.redrive(ids, self._elapsed())
         self._messages.bell.ring()
         return count
 

@@ -1,19 +1,24 @@
-"""What a queue in memory holds, and the rules by which it hands it out. Moments are microseconds since 1970 UTC."""
+"""What a queue in memory holds, and the rules by which it hands it out.
+
+Moments are microseconds of the monotonic clock: nothing here waits longer because somebody sets the time of day.
+"""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from fireforget.abc import DeadLetter, Delivery, Depth, Message
 from fireforget.local._bell import Bell
 from fireforget.local._limits import DEDUPLICATION_SECONDS
-from fireforget.local._micros import PER_SECOND, moment
+from fireforget.local._micros import PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
 
 @dataclass
@@ -24,14 +29,14 @@ class _Entry:
         message: What was published.
         published_at: When.
         attempts: How often it was handed out.
-        due_at: The end of its lease or of its delay; 0 before the first.
+        due_at: The end of its lease or of its delay; long ago before the first.
         leased: Whether `due_at` is the end of a lease.
     """
 
     message: Message
     published_at: int
     attempts: int = 0
-    due_at: int = 0
+    due_at: float = -inf
     leased: bool = False
 
 
@@ -58,8 +63,15 @@ class Messages:
                 known.add(message.id)
                 self._entries[next(self._places)] = _Entry(message, published_at=now)
 
-    def take(self, limit: int, now: int, lease: int) -> list[Delivery]:
-        """Hand out the oldest messages of every key that nobody has under lease and that is not delayed."""
+    def take(self, limit: int, now: int, end: int, expires_at: datetime) -> list[Delivery]:
+        """Hand out the oldest messages of every key that nobody has under lease and that is not delayed.
+
+        Args:
+            limit: Most of them.
+            now: The moment.
+            end: When their leases end.
+            expires_at: The same by the time of day.
+        """
         closed = {entry.message.key for entry in self._entries.values() if entry.leased and entry.due_at > now}
         taken: list[Delivery] = []
         for place, entry in self._entries.items():
@@ -70,10 +82,10 @@ class Messages:
             if entry.message.key in closed:
                 continue
             entry.attempts += 1
-            entry.due_at = now + lease
+            entry.due_at = end
             entry.leased = True
             receipt = f"{place}.{entry.attempts}"
-            taken.append(Delivery(entry.message, entry.attempts, receipt, moment(entry.due_at)))
+            taken.append(Delivery(entry.message, entry.attempts, receipt, expires_at))
         return taken
 
     def settle(self, deliveries: Iterable[Delivery], now: int) -> None:
@@ -89,14 +101,14 @@ class Messages:
                 entry.due_at = due
                 entry.leased = False
 
-    def extend(self, deliveries: Iterable[Delivery], now: int, end: int) -> list[Delivery]:
-        """Renew the leases that still live; returns these deliveries."""
+    def extend(self, deliveries: Iterable[Delivery], now: int, end: int, expires_at: datetime) -> list[Delivery]:
+        """Renew the leases that still live; returns these deliveries. The arguments are those of `take`."""
         renewed: list[Delivery] = []
         for delivery in deliveries:
             for _, entry in self._found([delivery]):
                 if entry.leased and entry.due_at > now:
                     entry.due_at = end
-                    renewed.append(Delivery(entry.message, delivery.attempt, delivery.receipt, moment(end)))
+                    renewed.append(Delivery(entry.message, delivery.attempt, delivery.receipt, expires_at))
         return renewed
 
     def redrive(self, ids: Iterable[str], now: int) -> int:

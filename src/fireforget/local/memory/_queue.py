@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fireforget.local._limits import CAPABILITIES, DELIVERED, check_lease, judge
-from fireforget.local._micros import span
+from fireforget.local._micros import moment, span
 from fireforget.local.memory._adapter import MemoryAdapter
 from fireforget.local.memory._messages import messages_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from fireforget.abc import Clock, Delivery, Depth, Message, Outcome
 
@@ -41,7 +42,7 @@ class MemoryQueue(MemoryAdapter):
         outcomes = [judge(message) for message in messages]
         accepted = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is DELIVERED]
         with self._messages.lock:
-            self._messages.add(accepted, self._now())
+            self._messages.add(accepted, self._elapsed())
         self._messages.bell.ring()
         return outcomes
 
@@ -52,7 +53,7 @@ class MemoryQueue(MemoryAdapter):
             while await listener.turn():
                 await self._begin()
                 with self._messages.lock:
-                    deliveries = self._messages.take(limit, self._now(), span(lease))
+                    deliveries = self._messages.take(limit, *self._lease(lease))
                 if deliveries:
                     return deliveries
         return ()
@@ -61,14 +62,14 @@ class MemoryQueue(MemoryAdapter):
         """Settle for good. See `fireforget.abc.Queue`."""
         await self._begin()
         with self._messages.lock:
-            self._messages.settle(deliveries, self._now())
+            self._messages.settle(deliveries, self._elapsed())
         self._messages.bell.ring()
 
     async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
         """Give back, for `delay` seconds later. See `fireforget.abc.Queue`."""
         await self._begin()
         with self._messages.lock:
-            now = self._now()
+            now = self._elapsed()
             self._messages.give_back(deliveries, now, due=now + span(delay))
         self._messages.bell.ring()
 
@@ -77,16 +78,20 @@ class MemoryQueue(MemoryAdapter):
         check_lease(lease)
         await self._begin()
         with self._messages.lock:
-            now = self._now()
-            return self._messages.extend(deliveries, now, end=now + span(lease))
+            return self._messages.extend(deliveries, *self._lease(lease))
 
     async def depth(self) -> Depth:
         """How full the queue is; exact."""
         await self._begin()
         with self._messages.lock:
-            return self._messages.depth(self._now())
+            return self._messages.depth(self._elapsed())
 
     async def aclose(self) -> None:
         """Refuse any further call; a `receive` that waits ends with `ClosedError`. Idempotent."""
         await super().aclose()
         self._messages.bell.ring()
+
+    def _lease(self, seconds: float) -> tuple[int, int, datetime]:
+        """Now, the end of a lease of so many seconds, and that end by the time of day."""
+        now = self._elapsed()
+        return now, now + span(seconds), moment(self._now() + span(seconds))

@@ -6,9 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from fireforget.abc import Clock, Query, Record, Refusal
+from fireforget.abc import Clock, Query, Record, Refusal, uuid7_time
 from fireforget.local._micros import span
-from fireforget.local._record import correlation_time, parse, render
+from fireforget.local._record import parse, render
 from fireforget.local.memory._adapter import MemoryAdapter
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MemoryStore(MemoryAdapter):
 def _answers(record: Record, query: Query) -> bool:
     """Whether the record fulfils every condition of the query."""
     event = record.event
-    time = correlation_time(event.correlation)
+    time = uuid7_time(event.correlation)
     return time is not None and (
         (query.start is None or query.start <= time)
         and (query.end is None or time < query.end)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fireforget.abc import Clock, SystemClock
+import anyio.to_thread
+
+from fireforget.abc import Clock, Finding, SystemClock
 from fireforget.local.sqlite._database import Database
+from fireforget.local.sqlite._inspection import inspect
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +34,11 @@ class SQLiteAdapter:
     ) -> None:
         self._database = Database(path, synchronous=synchronous)
         self._clock = clock or SystemClock()
+
+    async def check(self) -> list[Finding]:
+        """Look at the file without changing it. See `fireforget.abc.Checkable`."""
+        self._database.check_open()
+        return await anyio.to_thread.run_sync(inspect, self._database.path, self._now())
 
     async def aclose(self) -> None:
         """End this use of the file; the last one closes it. Idempotent."""

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
 Synchronous = Literal["normal", "full"]
 
-BUSY_SECONDS: Final = 5.0
-"""How long a statement waits for another process's lock before it fails for now."""
-
-_SWITCHES: Final = 20
-"""How often the switch to a write-ahead log is tried while others try it too."""
-
 _SETTINGS: Final = (
     "PRAGMA cache_size = -16000",  # 16 MB: the indexes' pages stay, however random the session ids
     "PRAGMA wal_autocheckpoint = 4000",  # 16 MB: a page changed often is copied into the file once
@@ -31,7 +25,7 @@ _MENDS: Final = {
     sqlite3.SQLITE_LOCKED: "another connection holds its lock",
     sqlite3.SQLITE_PROTOCOL: "another process holds its lock",
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
-    sqlite3.SQLITE_IOERR: "the disk failed to read or write: look at the system's log",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write, or is full: free some space, or look at the system's log",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened: look whether its directory lets this user create files, and "
     "whether the process has descriptors left",
     sqlite3.SQLITE_NOMEM: "memory ran out",
@@ -41,6 +35,7 @@ _MENDS: Final = {
     sqlite3.SQLITE_READONLY: "this user may not write it: change its owner or mode, and its directory's",
     sqlite3.SQLITE_TOOBIG: "a text is larger than SQLite takes",
 }
+_LOCKED: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL}
 _PERMANENT: Final = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -52,24 +47,36 @@ _PERMANENT: Final = {
 def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     """Open the file, in a transaction only where one is begun; make the file, its directory and its tables if need be.
 
+    What is made is for this user alone, and so are the log and the index beside the file, whose mode is the file's own.
+    Nothing waits for another process's lock: it is an error, which `is_locked` knows.
+
     Raises:
         sqlite3.Error: As SQLite says.
         OSError: The directory cannot be made.
         PermanentError: The file belongs to a newer version or to another application.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
-        _log_ahead(connection)
+        if is_new:
+            path.chmod(0o600)
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         for setting in _SETTINGS:
             connection.execute(setting)
-        if not _is_current(connection, path):
+        if not is_current(connection, path):
             _lay_out(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether all that is wrong is that another process holds the file's lock."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
 
 
 def translate(error: Exception, path: Path) -> Exception:
@@ -81,7 +88,7 @@ def translate(error: Exception, path: Path) -> Exception:
         transient = not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError))
         text = f"{path}: its directory cannot be made: look at its owner and mode ({error.strerror})"
     elif isinstance(error, sqlite3.Error):
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the bytes above it say more than a caller can use
+        primary = _primary(error)
         transient = primary in _MENDS and primary not in _PERMANENT
         text = f"{path}: {_MENDS.get(primary, 'the call failed')} ({error})"
     else:
@@ -91,23 +98,13 @@ def translate(error: Exception, path: Path) -> Exception:
     return translated
 
 
-def _log_ahead(connection: sqlite3.Connection) -> None:
-    """Switch the file to a write-ahead log for good, though others may be doing the same."""
-    for _ in range(_SWITCHES):
-        try:
-            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-                connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-        connection.execute("BEGIN IMMEDIATE")  # this waits for a lock, which the switch does not
-        connection.execute("ROLLBACK")
-    connection.execute("PRAGMA journal_mode = WAL")
+def is_current(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file has our layout already.
 
-
-def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file has our layout already."""
+    Raises:
+        sqlite3.Error: As SQLite says.
+        PermanentError: The file belongs to a newer version.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
@@ -120,12 +117,28 @@ def _is_current(connection: sqlite3.Connection, path: Path) -> bool:
     return True
 
 
+def check_empty(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that has tables which are not ours.
+
+    Raises:
+        sqlite3.Error: As SQLite says.
+        PermanentError: It is another application's.
+    """
+    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise PermanentError(f"{path}: it is another application's database: name another file")
+
+
+def _primary(error: sqlite3.Error) -> int:
+    """What SQLite calls the error; the bytes above it say more than a caller can use."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
     """Create the tables, unless another process has meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_current(connection, path):
-            _check_empty(connection, path)
+        if not is_current(connection, path):
+            check_empty(connection, path)
             for statement in STATEMENTS:
                 connection.execute(statement)
         connection.execute("COMMIT")
@@ -133,8 +146,3 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _check_empty(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise PermanentError(f"{path}: it is another application's database: name another file")

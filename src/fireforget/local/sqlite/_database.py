@@ -77,6 +77,15 @@ class Database:
         """Do the work, which only reads, beside whatever is being written. Raises as `write` does."""
         return await self._submit(self._file.reader, Job(work))
 
+    def check_open(self) -> None:
+        """Refuse to be used after `aclose`.
+
+        Raises:
+            ClosedError: It is.
+        """
+        if self._closed:
+            raise ClosedError(f"{self.path}: this adapter is closed: make another one")
+
     async def aclose(self) -> None:
         """End this use; the last one closes the file. Idempotent."""
         if self._closed:
@@ -91,8 +100,7 @@ class Database:
             await stopped
 
     async def _submit(self, thread: SqlThread, job: Job[T]) -> T:
-        if self._closed:
-            raise ClosedError(f"{self.path}: this adapter is closed: make another one")
+        self.check_open()
         thread.submit(job)
         return await job.future
 

@@ -3,9 +3,10 @@
 All moments are microseconds since 1970 UTC.
 
 Queue. `messages` are what was published, in the order of ``seq``, and never change. `deliveries` say what became of
-those that were handed out at least once: ``due_at`` is the end of their lease or of their delay. A key that has
+those that were handed out at least once: from ``since`` to ``due_at`` they are under lease or delayed. A key that has
 messages is a lane; `lanes.ready_at` is the moment from which its oldest message may be handed out, so that a receiver
-looks at the lanes that are ready and at nothing else, however long the backlog. The triggers alone write `lanes`.
+looks at the lanes that are ready and at nothing else, however long the backlog. The triggers alone write `lanes`, until
+the clock steps back: the queue then begins anew every wait that has not begun yet by the clock.
 To settle a message is to write its id into `settled`, which also remembers it against a second publication.
 
 Store. Correlation ids are UUIDv7, so the text order of the primary key is the order of time, and a request's events are
@@ -41,6 +42,7 @@ _QUEUE: Final = (
         seq INTEGER PRIMARY KEY,
         key TEXT NOT NULL,
         attempts INTEGER NOT NULL,
+        since INTEGER NOT NULL,
         due_at INTEGER NOT NULL,
         leased INTEGER NOT NULL
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from fireforget.abc import Delivery, Depth, Message, Outcome
@@ -29,11 +30,13 @@ _TAKE: Final = """
     LIMIT :limit
 """
 _LEASE: Final = """
-    INSERT INTO deliveries (seq, key, attempts, due_at, leased) VALUES (?, ?, ?, ?, TRUE)
-    ON CONFLICT (seq) DO UPDATE SET attempts = excluded.attempts, due_at = excluded.due_at, leased = TRUE
+    INSERT INTO deliveries (seq, key, attempts, since, due_at, leased) VALUES (?, ?, ?, ?, ?, TRUE)
+    ON CONFLICT (seq) DO UPDATE
+    SET attempts = excluded.attempts, since = excluded.since, due_at = excluded.due_at, leased = TRUE
 """
 _UNDO_LEASE: Final = """
-    UPDATE deliveries SET attempts = attempts - 1, due_at = ?, leased = FALSE WHERE seq = ? AND attempts = ? AND leased
+    UPDATE deliveries SET attempts = attempts - 1, since = ?1, due_at = ?1, leased = FALSE
+    WHERE seq = ?2 AND attempts = ?3 AND leased
 """
 _SETTLE: Final = """
     INSERT OR REPLACE INTO settled (id, at)
@@ -41,9 +44,17 @@ _SETTLE: Final = """
 """
 _FORGET: Final = "DELETE FROM settled WHERE id IN (SELECT id FROM settled WHERE at <= ? LIMIT 1000)"
 _GIVE_BACK: Final = """
-    UPDATE deliveries SET due_at = ?, leased = FALSE WHERE seq = ? AND attempts = ? AND leased AND due_at > ?
+    UPDATE deliveries SET since = ?1, due_at = ?2, leased = FALSE
+    WHERE seq = ?3 AND attempts = ?4 AND leased AND due_at > ?1
 """
-_EXTEND: Final = "UPDATE deliveries SET due_at = ? WHERE seq = ? AND attempts = ? AND leased AND due_at > ?"
+_EXTEND: Final = """
+    UPDATE deliveries SET since = ?1, due_at = ?2
+    WHERE seq = ?3 AND attempts = ?4 AND leased AND due_at > ?1
+"""
+_WAIT_ANEW: Final = "UPDATE deliveries SET due_at = due_at - since + ?1, since = ?1 WHERE since > ?1"
+_READY_ANEW: Final = """
+    UPDATE lanes SET ready_at = (SELECT ready_at FROM lane_times WHERE key = lanes.key) WHERE ready_at > ?
+"""
 _DEPTH: Final = """
     SELECT
         (SELECT count(*) FROM messages),
@@ -57,6 +68,9 @@ class SQLiteQueue(SQLiteAdapter):
     """A queue for all processes of one machine; `SQLiteAdapter` names its arguments."""
 
     capabilities = CAPABILITIES
+
+    _taken_at: float = inf
+    """When this adapter took last. A clock that is behind it has stepped back; at first nobody knows."""
 
     @property
     def identity(self) -> str:
@@ -103,7 +117,7 @@ class SQLiteQueue(SQLiteAdapter):
         def work(connection: sqlite3.Connection) -> None:
             now = self._now()
             due = now + span(delay)
-            connection.executemany(_GIVE_BACK, [(due, *_lease_of(delivery), now) for delivery in deliveries])
+            connection.executemany(_GIVE_BACK, [(now, due, *_lease_of(delivery)) for delivery in deliveries])
 
         await self._database.write(work, then=self._database.bell.ring)
 
@@ -117,7 +131,7 @@ class SQLiteQueue(SQLiteAdapter):
             return [
                 _renewed(delivery, end)
                 for delivery in deliveries
-                if connection.execute(_EXTEND, (end, *_lease_of(delivery), now)).rowcount
+                if connection.execute(_EXTEND, (now, end, *_lease_of(delivery))).rowcount
             ]
 
         return await self._database.write(work)
@@ -139,9 +153,13 @@ class SQLiteQueue(SQLiteAdapter):
 
         def take(connection: sqlite3.Connection) -> list[Delivery]:
             now = self._now()
+            if now < self._taken_at:
+                connection.execute(_WAIT_ANEW, (now,))
+                connection.execute(_READY_ANEW, (now,))
+            self._taken_at = now
             end = now + span(lease)
             rows = connection.execute(_TAKE, {"now": now, "limit": max(0, limit)}).fetchall()
-            connection.executemany(_LEASE, [(seq, key, attempt, end) for seq, _, key, _, _, attempt in rows])
+            connection.executemany(_LEASE, [(seq, key, attempt, now, end) for seq, _, key, _, _, attempt in rows])
             expires_at = moment(end)
             taken.extend(
                 Delivery(Message(id_, key, body, count), attempt, f"{seq}.{attempt}", expires_at)

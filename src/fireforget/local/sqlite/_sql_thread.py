@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from fireforget.errors import TransientError
-from fireforget.local.sqlite._connection import Synchronous, connect, translate
+from fireforget.local.sqlite._connection import Synchronous, connect, is_locked, translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,11 @@ Work = Callable[[sqlite3.Connection], T]
 
 MOST_AT_ONCE: Final = 128
 """Most jobs in one transaction, so that the first of them does not wait for ever newer ones."""
+
+BUSY_SECONDS: Final = 5.0
+"""How long a job waits for another process's lock before it fails for now."""
+_SHORTEST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.05
 
 
 class Job(Generic[T]):
@@ -71,6 +78,7 @@ class SqlThread(ABC):
         self._jobs: SimpleQueue[Job[Any]] = SimpleQueue()
         self._last: Job[None] | None = None
         self._gate = threading.Lock()  # held while the connection is in use
+        self._door = threading.Lock()  # held while waiting for the gate, so that a fork gets the next turn
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -99,13 +107,15 @@ class SqlThread(ABC):
         return last.future
 
     def before_fork(self) -> None:
-        """Wait until no job is being done, and close the connection."""
+        """Wait until no job is being done, which may be waiting for its own turn, and close the connection."""
+        self._door.acquire()
         self._gate.acquire()
         self._close()
 
     def after_fork_in_parent(self) -> None:
         """Let the jobs go on."""
         self._gate.release()
+        self._door.release()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: the thread stayed in the parent, and so did who waits for its jobs."""
@@ -114,6 +124,36 @@ class SqlThread(ABC):
     @abstractmethod
     def _do(self, jobs: Sequence[Job[Any]]) -> None:
         """Do jobs that waited together, and give each its value or its error."""
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have the connection to oneself."""
+        with self._door:
+            self._gate.acquire()
+        try:
+            yield
+        finally:
+            self._gate.release()
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        """Try while another process holds the file's lock. SQLite would wait in our turn, and a fork for SQLite."""
+        pause, waited = _SHORTEST_PAUSE, 0.0
+        while True:
+            with self._turn():
+                try:
+                    return attempt()
+                except Exception as error:
+                    if not is_locked(error) or waited >= BUSY_SECONDS:
+                        if isinstance(error, sqlite3.Error):
+                            self._close()  # a connection that has failed is not to be trusted
+                        raise
+            time.sleep(pause)
+            waited += pause
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Do what is left to do before the connection is closed for good."""
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -141,14 +181,14 @@ class SqlThread(ABC):
             jobs = [self._jobs.get()]
             jobs += [self._jobs.get() for _ in range(min(self._jobs.qsize(), MOST_AT_ONCE - 1))]
             last = jobs.pop() if jobs[-1] is self._last else None
-            with self._gate:
-                # Who was cancelled before the work began finds it left out, whole.
-                if wanted := [job for job in jobs if not job.future.cancelled()]:
-                    self._do(wanted)
-                if last is not None:
-                    self._close()
+            # Who was cancelled before the work began finds it left out, whole.
+            if wanted := [job for job in jobs if not job.future.cancelled()]:
+                self._do(wanted)
             _deliver(jobs)
             if last is not None:
+                with self._turn():
+                    self._finish()
+                    self._close()
                 _deliver([last])
                 return
 
@@ -161,11 +201,15 @@ class Reader(SqlThread):
     def _do(self, jobs: Sequence[Job[Any]]) -> None:
         for job in jobs:
             try:
-                job.value = job.work(self._open())
+                job.value = self._patiently(partial(self._read, job))
             except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
                 job.error = translate(error, self._path)
-                if isinstance(error, sqlite3.Error):
-                    self._close()
+
+    def _finish(self) -> None:
+        """Leave the log to the writer."""
+
+    def _read(self, job: Job[T]) -> T:
+        return job.work(self._open())
 
 
 class Writer(SqlThread):
@@ -175,16 +219,8 @@ class Writer(SqlThread):
 
     def _do(self, jobs: Sequence[Job[Any]]) -> None:
         try:
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            if len(jobs) == 1:
-                jobs[0].value = jobs[0].work(connection)
-            else:
-                for job in jobs:
-                    _do_apart(connection, job)
-            connection.execute("COMMIT")
+            self._patiently(partial(self._write, jobs))
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
-            self._undo(error)
             for job in jobs:
                 job.error = translate(job.error or error, self._path)
             return
@@ -194,13 +230,27 @@ class Writer(SqlThread):
         for then in {job.then for job in jobs if job.then is not None and job.error is None}:
             then()
 
-    def _undo(self, error: Exception) -> None:
-        """Roll back, and do not trust a connection that has failed."""
-        if self._connection is not None and self._connection.in_transaction:
-            with suppress(sqlite3.Error):  # closing rolls back as well, and the first error says more
-                self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            self._close()
+    def _finish(self) -> None:
+        """Empty the log into the file: SQLite does so only where no other process has it open."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):  # what stays in the log is as safe there
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _write(self, jobs: Sequence[Job[Any]]) -> None:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if len(jobs) == 1:
+                jobs[0].value = jobs[0].work(connection)
+            else:
+                for job in jobs:
+                    _do_apart(connection, job)
+            connection.execute("COMMIT")
+        except Exception:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):  # closing rolls back as well, and the first error says more
+                    connection.execute("ROLLBACK")
+            raise
 
 
 def _do_apart(connection: sqlite3.Connection, job: Job[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from fireforget.abc import Query, Record
+from fireforget.abc import Query, Record, decode_event, encode_event
 from fireforget.errors import AdapterError, ClosedError
 from fireforget.testing.conformance.awaits import at_every_await
 from fireforget.testing.conformance.lifetimes import LifetimeConformance
@@ -57,6 +57,14 @@ class StoreConformance(ScanConformance, LifetimeConformance):
         assert list(await store.put([put])) == []
         await self.expect(store, [put.event])
         assert [record async for record in store.scan(Query())] == [put]
+
+    async def test_an_event_whose_text_is_at_hand_is_the_same(self, store: Store) -> None:
+        known = event(sessionid="s", data={"text": "漢字 🐎"}, extensions={"partition": "7"})
+        text = encode_event(known).replace(":", ": ", 1)
+        assert decode_event(text) == known
+        assert list(await store.put([Record(known, text=text)])) == []
+        await self.expect(store, [known])
+        assert [record async for record in store.scan(Query(sessionid="s"))] == [Record(known)]
 
     async def test_what_is_changed_after_putting_changes_nothing(self, store: Store) -> None:
         data = {"n": 1}

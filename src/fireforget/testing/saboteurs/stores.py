@@ -70,6 +70,15 @@ class LosesTheExpiry(Changes):
         return [Record(record.event) for record in records]
 
 
+@found("an_event_whose_text_is_at_hand_is_the_same")
+class LosesWhatHasAText(MemoryStore):
+    """What comes with its text is not written."""
+
+    async def put(self, records: Sequence[Record]) -> Sequence[Refusal]:
+        """Put what has none."""
+        return await super().put([record for record in records if record.text is None])
+
+
 @found("what_is_changed_after_putting_changes_nothing")
 class KeepsTheObject(MemoryStore):
     """What is changed after it was put is changed in the store."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -12,12 +12,16 @@ from fireforget._clock import SystemClock
 from fireforget._refused import RefusedFile
 from fireforget.abc import DeadLetter
 from fireforget.errors import PermanentError
+from fireforget.operations.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from fireforget._settings import Settings
     from fireforget.abc import DeadLetters, Queue
+
+_BATCH: Final = 100
+"""Letters of the queue that go back to it in one call."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -71,27 +75,39 @@ class Letters:
             if not ids or letter.id in ids:
                 yield Found("file", letter)
 
-    async def redrive(self, ids: Sequence[str]) -> Redriven:
+    async def redrive(self, ids: Sequence[str], progress: Progress = silent) -> Redriven:
         """Send letters to the queue again; without ids, all of them.
+
+        Args:
+            ids: Which.
+            progress: Told how many letters have been tried.
 
         Raises:
             PermanentError: There is none of such an id; nothing has been done.
         """
         own, filed = await self._divide(ids)
-        done = Redriven(await self._own.redrive(own) if own else 0)
+        total = len(own) + len(filed)
+        done = Redriven()
+        for begin in range(0, len(own), _BATCH):
+            done.count += await self._own.redrive(own[begin : begin + _BATCH])
+            progress(min(begin + _BATCH, len(own)), total)
+        if filed:
+            await self._redrive_filed(set(filed), done, lambda tried: progress(len(own) + tried, total))
+        return done
+
+    async def _redrive_filed(self, ids: set[str], done: Redriven, progress: Callable[[int], None]) -> None:
+        """Publish letters of the file; those that the queue takes leave it."""
         delivered: list[str] = []
         try:
-            for letter in self._file.read() if filed else ():
-                if letter.id not in filed:
-                    continue
+            for tried, letter in enumerate((each for each in self._file.read() if each.id in ids), start=1):
                 (outcome,) = await self._queue.publish([letter.message])
                 if outcome.status == "delivered":
                     delivered.append(letter.id)
                 else:
                     done.failures[letter.id] = outcome.reason or outcome.status
+                progress(tried)
         finally:
             done.count += self._file.remove(delivered) if delivered else 0
-        return done
 
     async def discard(self, ids: Sequence[str]) -> int:
         """Delete letters for good, without ids all of them; says how many there were.

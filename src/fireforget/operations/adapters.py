@@ -1,0 +1,110 @@
+"""What a doctor asks of the adapters: what they tell themselves, else whether they answer; and what is in the queue."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from fireforget._backends import ROLES, Adapters
+from fireforget._settings import without_secrets
+from fireforget.abc import Checkable, Finding, Provisioner, Query
+from fireforget.errors import FireForgetError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from fireforget._clock import Clock
+    from fireforget._settings import Settings
+    from fireforget.abc import Backend, Mailer, Queue, Role, Store
+
+_STALE_SECONDS: Final = 600.0
+"""A message that has waited for so long says that nobody takes it."""
+
+
+async def adapters(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    """Are queue, store and mailer there, and what do they tell?"""
+    made = Adapters(settings)
+    missing: set[Role] = set()
+    for backend, urls in made.backends():
+        found = await _guarded(partial(_look_for_missing, backend, urls))
+        missing.update(urls if found else ())
+        for finding in found if not backend.embeddable else ():  # on this machine it is made with its first use
+            yield _of(list(urls), finding)
+    looks: dict[Role, Callable[[], Awaitable[list[Finding]]]] = {
+        "queue": lambda: _look_at_queue(made.queue(), ready="queue" not in missing),
+        "store": lambda: _look_at_store(made.store(), clock),
+        "mailer": lambda: _look_at_mailer(made.mailer()),
+    }
+    told: dict[Finding, list[Role]] = {}
+    for role in ROLES:
+        for finding in await _guarded(looks[role]):
+            told.setdefault(finding, []).append(role)
+    for finding, roles in told.items():  # a queue and a store in one place say the same
+        yield _of(roles, finding)
+
+
+def _of(roles: list[Role], finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, name=f"{' and '.join(roles)}: {finding.name}")
+
+
+async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    """What a look shows; that it fails is a finding, too."""
+    try:
+        return await look()
+    except TransientError as error:
+        mend = "see whether it is up and can be reached from here"
+        return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
+    except FireForgetError as error:
+        return [Finding("answer", "wrong", without_secrets(str(error)))]
+    except Exception as error:  # noqa: BLE001 - an adapter's mistake is a finding, and the others are still looked at
+        text = without_secrets(f"the adapter failed by a mistake: {type(error).__name__}: {error}")
+        return [Finding("answer", "wrong", text, "tell its author")]
+
+
+async def _look_for_missing(backend: Backend, urls: Mapping[Role, str]) -> list[Finding]:
+    steps = await backend.plan(urls) if isinstance(backend, Provisioner) else ()
+    if not steps:
+        return []
+    text = f"to be done before the first use: {'; '.join(step.action for step in steps)}"
+    return [Finding("provision", "wrong", text, "run 'fireforget provision'")]
+
+
+async def _look_at_queue(queue: Queue, *, ready: bool) -> list[Finding]:
+    async with aclosing(queue):
+        told = await _told(queue)
+        if told and (not ready or any(finding.status == "wrong" for finding in told)):
+            return told  # to ask for more would make what is missing, or fail for the same reason
+        depth = await queue.depth()
+    told = told or [Finding("answer", "ok", f"{without_secrets(queue.identity)} answers")]
+    if depth.visible and (depth.oldest_seconds or 0) > _STALE_SECONDS:
+        text = f"{depth.visible} messages wait, the oldest for {depth.oldest_seconds:.0f} s: nobody takes them"
+        told.append(Finding("worker", "warning", text, "start a worker: 'fireforget worker', or the cloud's function"))
+    if depth.dead:
+        mend = "see why with 'fireforget dead-letters list'; then redrive or discard them"
+        told.append(Finding("dead letters", "warning", f"{depth.dead} messages could not be processed", mend))
+    return told
+
+
+async def _look_at_store(store: Store, clock: Clock) -> list[Finding]:
+    async with aclosing(store):
+        told = await _told(store)
+        if told:
+            return told
+        now = datetime.fromtimestamp(clock.time_ns() / 1e9, UTC)
+        async for _ in store.scan(Query(start=now)):
+            break
+    return [Finding("answer", "ok", "it answers")]
+
+
+async def _look_at_mailer(mailer: Mailer) -> list[Finding]:
+    async with aclosing(mailer):
+        told = await _told(mailer)
+    return told or [Finding("answer", "ok", "not looked at: its adapter can only send")]
+
+
+async def _told(adapter: Queue | Store | Mailer) -> list[Finding]:
+    return list(await adapter.check()) if isinstance(adapter, Checkable) else []

@@ -1,0 +1,64 @@
+"""Finding what is wrong, and saying the mend.
+
+Each check looks at one thing and changes nothing. One that cannot even look is a finding itself, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from fireforget._clock import Clock, SystemClock
+from fireforget._settings import Settings, load_settings, settings_path
+from fireforget.abc import Finding
+from fireforget.errors import FireForgetError, SettingsError
+from fireforget.operations import configuration, machine
+from fireforget.operations.adapters import adapters
+from fireforget.operations.advice import advice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+Check = Callable[[Settings, Clock], Iterator[Finding]]
+
+CHECKS: Final[dict[str, Check]] = {
+    "backends": configuration.backends,
+    "plugin": configuration.plugin,
+    "time zone": configuration.time_zone,
+    "journal directory": machine.journal_directory,
+    "journals": machine.journals,
+    "dead-letter file": machine.refused,
+    "disk": machine.disk,
+    "clock": machine.clock,
+}
+"""By name, in their order; the adapters come last, for they may have to be waited for."""
+
+
+async def diagnose(path: Path | None = None, clock: Clock | None = None) -> AsyncIterator[Finding]:
+    """Yield what is found, check by check.
+
+    Args:
+        path: The configuration; None for where `load_settings` looks.
+        clock: Where time comes from; the system's by default.
+    """
+    clock = clock or SystemClock()
+    try:
+        settings = load_settings(path)
+    except SettingsError as error:
+        yield Finding("configuration", "wrong", advice(error))
+        return
+    yield configuration.file(settings_path(path), settings)
+    usable, said = True, set[str]()
+    for name, check in CHECKS.items():
+        try:
+            for finding in check(settings, clock):
+                yield finding
+        except (FireForgetError, OSError) as error:
+            usable &= check is not configuration.backends
+            if str(error) not in said:  # what stops two checks is one finding
+                yield Finding(name, "wrong", advice(error))
+            said.add(str(error))
+    if usable:
+        async for finding in adapters(settings, clock):
+            yield finding
