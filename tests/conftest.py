@@ -8,6 +8,8 @@ import pytest
 # The same examples on every run, so that a failure is the change's own; no deadline, since machines differ.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("exploring", deadline=None, max_examples=1000)
+# A failure is all that is asked for, not the smallest one.
+hypothesis.settings.register_profile("seeking", derandomize=True, deadline=None, phases=[hypothesis.Phase.generate])
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,9 @@ from fireforget._attributes import Attributes
 from fireforget._clock import Clock, SystemClock
 from fireforget._context import current
 from fireforget._emit import Emitter
-from fireforget._event import decode_event, split_batch, uuid7_text
+from fireforget._event import uuid7_text
 from fireforget._journal import Counts, Journal, Options
-from fireforget._pack import Packer
-
-EVERYTHING = 1 << 40
+from fireforget.testing.capture import read_events
 
 
 class Pen(Emitter):
@@ -65,9 +62,7 @@ class Pen(Emitter):
 
     def read(self) -> list[Event]:
         """The events accepted since the last time, as a reader of the queue gets them."""
-        journal = self.open_journal()
-        pack = Packer(journal).pack(deque(journal.walk(EVERYTHING)), "lane", EVERYTHING)
-        return [decode_event(raw) for raw in split_batch(pack.message.body)] if pack else []
+        return read_events(self.open_journal())
 
 
 @contextmanager

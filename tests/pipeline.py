@@ -16,7 +16,7 @@ from fireforget._settings import ProcessingSettings
 from fireforget.abc import DeadLetter, Delivery, Message, Record, Refusal
 from fireforget.local.memory import MemoryDeadLetters, MemoryStore
 from fireforget.processing import Enricher, Intake, Processor
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from fireforget._clock import Clock

@@ -18,7 +18,7 @@ from fireforget._journal import Counts
 from fireforget._refused import RefusedFile
 from fireforget._settings import DispatchSettings
 from fireforget.abc import Capabilities, Delivery, Depth, Message, Outcome
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 from tests.emitting import Pen, correlated
 
 DELIVERED = Outcome("delivered")

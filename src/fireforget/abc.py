@@ -1,9 +1,11 @@
 """The ports: what a queue, its dead letters, a store, a mailer and a backend promise.
 
-Every promise in these docstrings is held by a test. Adapters are used from one asyncio event loop (the engine's or the
-worker's), do no I/O in their constructors, retry nothing themselves, and raise only `fireforget.errors.AdapterError`
-and its children: `TransientError` where the same call may succeed later, `PermanentError` where it never will.
-`aclose` is idempotent; any other call after it raises `ClosedError`.
+Every promise in these docstrings is held by a test of `fireforget.testing`. Adapters are used from one asyncio event
+loop (the engine's or the worker's), do no I/O in their constructors, retry nothing themselves, and raise only
+`fireforget.errors.AdapterError` and its children: `TransientError` where the same call may succeed later,
+`PermanentError` where it never will; what the service raised is the ``__cause__``. Calls may be made at the same time,
+and any of them may be cancelled at any of its awaits: nothing is lost by that, and the same call can be made again.
+`aclose` is idempotent, also where nothing was ever called; any other call after it raises `ClosedError`.
 """
 
 from __future__ import annotations
@@ -126,8 +128,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         pack_bytes: Bytes that the cloud bills as one request: the size worth packing up to.
         ordered: Messages of one key arrive in the order of their publication, one lease at a time.
         deduplication_seconds: For how long a second message with the same id is dropped; 0 for never.
-        delayed_nack: `nack` honours its delay.
+        delayed_nack: `nack` honours its delay; otherwise what is given back comes again at once.
         max_lease_seconds: Longest lease.
+        min_lease_seconds: Shortest lease: who asks for a shorter one gets this one.
     """
 
     max_message_bytes: int
@@ -138,6 +141,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     deduplication_seconds: float
     delayed_nack: bool
     max_lease_seconds: float
+    min_lease_seconds: float = 0.0
 
 
 @runtime_checkable
@@ -157,7 +161,9 @@ class Queue(Protocol):
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish a batch within the declared limits; one outcome for each message, in order.
 
-        A message that was delivered is durable. A message over the limit is ``refused`` alone.
+        A message that was delivered is durable, and arrives exactly as it is. A message over the limit is ``refused``
+        alone, with the limit in the reason; so is one with an empty body. An empty batch is no error, here and in all
+        calls that take several.
 
         Raises:
             TransientError: Nothing is known of any message: publish all of them again.
@@ -167,10 +173,15 @@ class Queue(Protocol):
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take up to `limit` messages under a lease of `lease` seconds.
 
-        Waits up to `wait` seconds for the first one; an empty sequence says that none came. Cancelling the call
-        loses no message: what it had taken comes again when its lease ends. While a delivery of a key is under
-        lease, an ordered queue hands out no later message of that key to another `receive`; one call may return
-        several messages of a key, in order.
+        Waits up to `wait` seconds for the first one; an empty sequence says that none came. What is not settled when
+        its lease ends comes again with a higher `attempt`, before any later message of its key. Cancelling the call
+        loses no message: what it had taken comes again when its lease ends. Closing the adapter ends the call with
+        `ClosedError`. However many consumers there are, each message goes to one of them at a time. While a delivery of
+        a key is under lease, an ordered queue hands out no later message of that key to another `receive`; one call may
+        return several messages of a key, in order.
+
+        Raises:
+            PermanentError: Nobody can hold such a lease: it is not longer than 0, or longer than the longest.
         """
         ...
 
@@ -179,11 +190,20 @@ class Queue(Protocol):
         ...
 
     async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
-        """Give back: each comes again after `delay` seconds with a higher `attempt`. Late, it does nothing."""
+        """Give back: each comes again after `delay` seconds with a higher `attempt`. Late or repeated, it does nothing.
+
+        While a message is delayed, an ordered queue hands out no later one of its key; earlier ones it does.
+        """
         ...
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
-        """Renew leases to `lease` seconds from now; returns the renewed deliveries, without those already lost."""
+        """Renew leases to `lease` seconds from now; returns the renewed deliveries, without those already lost.
+
+        From then on a delivery is settled by its renewed form.
+
+        Raises:
+            PermanentError: Nobody can hold such a lease.
+        """
         ...
 
     async def depth(self) -> Depth:
@@ -218,7 +238,10 @@ class DeadLetters(Protocol):
     """The operators' side of a queue. The cloud's own redrive policy leads here too."""
 
     async def put(self, message: Message, reason: str, *, attempts: int = 0) -> None:
-        """Keep a message with its reason. Idempotent by the message's id."""
+        """Keep a message with its reason, whatever the queue takes. Idempotent by the message's id.
+
+        What has no UTF-8 form in the reason is kept in another form. A letter is not delivered until it is redriven.
+        """
         ...
 
     def list(self, ids: Sequence[str] = ()) -> AsyncIterator[DeadLetter]:
@@ -226,11 +249,14 @@ class DeadLetters(Protocol):
         ...
 
     async def redrive(self, ids: Sequence[str]) -> int:
-        """Send dead letters to the queue again with a fresh count of attempts; says how many there were."""
+        """Send dead letters to the queue again, oldest first, with a fresh count of attempts; says how many there were.
+
+        Ids that are not here count for nothing; no ids mean no letters. What dies again is kept again.
+        """
         ...
 
     async def discard(self, ids: Sequence[str]) -> int:
-        """Delete dead letters for good; says how many there were."""
+        """Delete dead letters for good; says how many there were. Ids that are not here count for nothing."""
         ...
 
     async def aclose(self) -> None:
@@ -290,6 +316,9 @@ class Store(Protocol):
     async def put(self, records: Sequence[Record]) -> Sequence[Refusal]:
         """Write records, idempotently by event id; those that can never be written are returned with the reason.
 
+        They are refused alone: an event whose correlation id is no UUIDv7 in its usual form, and one that could not be
+        read back. What is changed in a record afterwards changes nothing in the store.
+
         Raises:
             TransientError: Some may be written; putting all of them again does no harm.
         """
@@ -298,12 +327,17 @@ class Store(Protocol):
     def scan(self, query: Query) -> AsyncIterator[Record]:
         """Yield the records in the order (time of the correlation id, correlation id, event id).
 
-        Expired records are never yielded, whether or not they have been deleted.
+        Expired records are never yielded, whether or not they have been deleted. An event without a correlation id is
+        its own correlation. What is written during a scan may be missing from it; what was there before comes once.
+        A scan may be given up at any point.
         """
         ...
 
     async def claim(self, key: str, lease: float, *, holder: str) -> bool:
-        """Take or renew the claim on `key` for `lease` seconds; False while somebody else holds it."""
+        """Take or renew the claim on `key` for `lease` seconds; False while somebody else holds it.
+
+        Of many that claim at the same time, one succeeds.
+        """
         ...
 
     async def purge(self, limit: int = 1000) -> int:
@@ -320,7 +354,14 @@ class Mailer(Protocol):
     """Delivers a report."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Hand over one message; returning means that it was accepted for delivery."""
+        """Hand over one message; returning means that it was accepted for delivery, with all its parts.
+
+        The same message may be sent again.
+
+        Raises:
+            PermanentError: It has no sender or no recipient, or will never be taken.
+            TransientError: It may be taken later.
+        """
         ...
 
     async def aclose(self) -> None:

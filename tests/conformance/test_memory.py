@@ -1,48 +1,13 @@
 """The memory adapters keep every promise, on asyncio and on trio."""
 
 import itertools
-from collections.abc import AsyncIterator
-from datetime import datetime
 
 import pytest
 
-from fireforget.abc import DeadLetters, Queue, Store
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
-from tests.clock import ManualClock
-from tests.conformance.dead_letters import DeadLettersConformance
-from tests.conformance.queue import QueueConformance
-from tests.conformance.store import StoreConformance
+from fireforget.testing import DeadLettersConformance, ManualClock, Place, QueueConformance, StoreConformance
 
 _names = itertools.count()
-
-
-class MemoryPlace:
-    def __init__(self) -> None:
-        self._name = f"place-{next(_names)}"
-        self._clock = ManualClock()
-        self._made: list[MemoryQueue | MemoryDeadLetters | MemoryStore] = []
-
-    def queue(self) -> Queue:
-        self._made.append(queue := MemoryQueue(self._name, clock=self._clock))
-        return queue
-
-    def dead_letters(self) -> DeadLetters:
-        self._made.append(dead_letters := MemoryDeadLetters(self._name, clock=self._clock))
-        return dead_letters
-
-    def store(self) -> Store:
-        self._made.append(store := MemoryStore(self._name, clock=self._clock))
-        return store
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    async def elapse(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-
-    async def aclose(self) -> None:
-        for adapter in self._made:
-            await adapter.aclose()
 
 
 class OnBothLoops:
@@ -51,10 +16,14 @@ class OnBothLoops:
         return str(request.param)
 
     @pytest.fixture
-    async def place(self, anyio_backend: str) -> AsyncIterator[MemoryPlace]:
-        place = MemoryPlace()
-        yield place
-        await place.aclose()
+    def place(self) -> Place:
+        name, clock = f"place-{next(_names)}", ManualClock()
+        return Place(
+            queue=lambda: MemoryQueue(name, clock=clock),
+            dead_letters=lambda: MemoryDeadLetters(name, clock=clock),
+            store=lambda: MemoryStore(name, clock=clock),
+            clock=clock,
+        )
 
 
 class TestMemoryQueue(OnBothLoops, QueueConformance): ...

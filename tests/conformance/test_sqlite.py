@@ -1,64 +1,35 @@
 """The SQLite adapters keep every promise."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from fireforget.abc import DeadLetters, Queue, Store
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
-from tests.clock import ManualClock
-from tests.conformance.dead_letters import DeadLettersConformance
-from tests.conformance.queue import QueueConformance
-from tests.conformance.store import StoreConformance
+from fireforget.testing import DeadLettersConformance, ManualClock, Place, QueueConformance, StoreConformance
 
 
-class SQLitePlace:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._clock = ManualClock()
-        self._made: list[SQLiteQueue | SQLiteDeadLetters | SQLiteStore] = []
-
-    def queue(self) -> Queue:
-        self._made.append(queue := SQLiteQueue(self._path, clock=self._clock))
-        return queue
-
-    def dead_letters(self) -> DeadLetters:
-        self._made.append(dead_letters := SQLiteDeadLetters(self._path, clock=self._clock))
-        return dead_letters
-
-    def store(self) -> Store:
-        self._made.append(store := SQLiteStore(self._path, clock=self._clock))
-        return store
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    async def elapse(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-
-    async def aclose(self) -> None:
-        for adapter in self._made:
-            await adapter.aclose()
+def in_file(path: Path) -> Place:
+    clock = ManualClock()
+    return Place(
+        queue=lambda: SQLiteQueue(path, clock=clock),
+        dead_letters=lambda: SQLiteDeadLetters(path, clock=clock),
+        store=lambda: SQLiteStore(path, clock=clock),
+        clock=clock,
+    )
 
 
-class OnAsyncio:
+class OnFile:
     @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
-
-    @pytest.fixture
-    async def place(self, anyio_backend: str, tmp_path: Path) -> AsyncIterator[SQLitePlace]:
-        place = SQLitePlace(tmp_path / "made when needed" / "fireforget.db")
-        yield place
-        await place.aclose()
+    def place(self, tmp_path: Path) -> Place:
+        place = in_file(tmp_path / "made when needed" / "fireforget.db")
+        place.unreachable = in_file(tmp_path)
+        return place
 
 
-class TestSQLiteQueue(OnAsyncio, QueueConformance): ...
+class TestSQLiteQueue(OnFile, QueueConformance): ...
 
 
-class TestSQLiteDeadLetters(OnAsyncio, DeadLettersConformance): ...
+class TestSQLiteDeadLetters(OnFile, DeadLettersConformance): ...
 
 
-class TestSQLiteStore(OnAsyncio, StoreConformance): ...
+class TestSQLiteStore(OnFile, StoreConformance): ...

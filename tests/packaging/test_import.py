@@ -28,3 +28,12 @@ def test_the_start_loads_nothing_heavy() -> None:
     loaded = subprocess.run([sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True)
 
     assert HEAVY & set(json.loads(loaded.stdout)) == set()
+
+
+def test_the_pytest_plugin_loads_nothing_heavy() -> None:
+    program = "import json, sys, fireforget.testing.plugin; print(json.dumps(sorted(sys.modules)))"
+
+    loaded = subprocess.run([sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True)
+
+    heavy = {"hypothesis", "sqlite3", "trio", "fireforget.testing.capture", "fireforget.testing.conformance"}
+    assert heavy & set(json.loads(loaded.stdout)) == set()

@@ -49,11 +49,12 @@ def test_the_wheel_carries_its_licence(wheel: zipfile.ZipFile) -> None:
     assert read(wheel, "licenses/LICENSE") == (repository.ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_the_embedded_backend_and_the_command_are_found(wheel: zipfile.ZipFile) -> None:
+def test_the_embedded_backend_the_command_and_the_plugin_are_found(wheel: zipfile.ZipFile) -> None:
     entry_points = configparser.ConfigParser()
     entry_points.read_string(read(wheel, "entry_points.txt"))
 
     assert dict(entry_points["console_scripts"]) == {"fireforget": "fireforget.cli:main"}
+    assert dict(entry_points["pytest11"]) == {"fireforget": "fireforget.testing.plugin"}
     assert dict(entry_points["fireforget.backends"]) == dict.fromkeys(
         ["file", "local", "memory", "smtp", "sqlite"], "fireforget.local:backend"
     )

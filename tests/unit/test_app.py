@@ -24,8 +24,8 @@ from fireforget.abc import Event, Message, Outcome, Query, Queue
 from fireforget.asgi import Receive, Scope, Send
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
+from fireforget.testing.clock import ManualClock
 from tests.asgi import call, http_scope
-from tests.clock import ManualClock
 from tests.emitting import Pen
 from tests.waiting import eventually, wait_for
 

@@ -6,7 +6,7 @@ import pytest
 
 from fireforget._breaker import Backoff, Breaker
 from fireforget._settings import DispatchSettings
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 SETTINGS = DispatchSettings(backoff_seconds=0.5, max_backoff_seconds=10.0, breaker_failures=3)
 

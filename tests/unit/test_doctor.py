@@ -20,8 +20,8 @@ from fireforget.local.memory import MemoryQueue
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
 from fireforget.operations import machine
 from fireforget.operations.doctor import diagnose
+from fireforget.testing.clock import ManualClock
 from tests.cli import Workspace
-from tests.clock import ManualClock
 from tests.pipeline import event, message
 
 SECRET = "s3cret-word"

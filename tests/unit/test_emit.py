@@ -24,7 +24,7 @@ from fireforget import EventTypes
 from fireforget._encode import MAX_DEPTH
 from fireforget._event import encode_event, uuid7_text, uuid7_time
 from fireforget._journal import Options
-from tests.clock import START, ManualClock
+from fireforget.testing.clock import START, ManualClock
 from tests.emitting import Pen, correlated
 
 TYPES = EventTypes()

@@ -11,8 +11,8 @@ from fireforget import Event
 from fireforget.abc import Record
 from fireforget.local.memory import MemoryStore
 from fireforget.operations.following import Wanted, follow_journals, follow_store
+from fireforget.testing.clock import ManualClock
 from tests.cli import Workspace
-from tests.clock import ManualClock
 from tests.journals import abandon, deliver, everything, fill
 from tests.pipeline import NOON, event, unused_name, uuid
 

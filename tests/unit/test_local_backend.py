@@ -13,7 +13,7 @@ from fireforget.local import backend
 from fireforget.local.mail import FileMailer, SMTPMailer
 from fireforget.local.memory import MemoryQueue, MemoryStore
 from fireforget.local.sqlite import SQLiteQueue, SQLiteStore
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 
 def test_it_is_a_backend_whose_adapters_are_what_the_ports_say(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import anyio.to_thread
 import pytest
 
 from fireforget.local._bell import Bell, Listener
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -9,7 +9,7 @@ import pytest_asyncio
 from fireforget.abc import Message, Queue
 from fireforget.local.memory import MemoryQueue
 from fireforget.local.sqlite import SQLiteQueue
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 from tests.pipeline import unused_name
 
 pytestmark = pytest.mark.asyncio

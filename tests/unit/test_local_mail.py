@@ -1,8 +1,5 @@
 """The embedded mailers: whole files in a directory, and a real SMTP server to talk to."""
 
-import asyncio
-import email
-import email.policy
 import logging
 import shutil
 import smtplib
@@ -17,12 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from fireforget.errors import AdapterError, ClosedError, PermanentError, SettingsError, TransientError
+from fireforget.errors import AdapterError, PermanentError, SettingsError, TransientError
 from fireforget.local.mail import FileMailer, SMTPMailer, SMTPServer
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
+from tests.mail import AnyPort, Inbox, read
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +36,6 @@ def report() -> EmailMessage:
     message["To"] = "one@fireforget.test, two@fireforget.test"
     message.set_content("žluťoučký kůň\n")
     message.add_alternative("<p>žluťoučký kůň</p>", subtype="html")
-    return message
-
-
-def read(content: bytes) -> EmailMessage:
-    message = email.message_from_bytes(content, policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
     return message
 
 
@@ -86,35 +77,6 @@ async def test_a_directory_that_cannot_be_is_refused_with_the_mend(tmp_path: Pat
             await FileMailer(path).send(report())
 
 
-async def test_a_closed_mailer_refuses_to_send(tmp_path: Path) -> None:
-    for mailer in (FileMailer(tmp_path), SMTPMailer(SMTPServer(host="mail.test"))):
-        await mailer.aclose()
-        await mailer.aclose()
-        with pytest.raises(ClosedError):
-            await mailer.send(report())
-
-
-class Inbox:
-    """What the server got, and what it is to answer."""
-
-    def __init__(self) -> None:
-        self.envelopes: list[Envelope] = []
-        self.answer = "250 OK"
-        self.refused: dict[str, str] = {}
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.envelopes.append(envelope)
-        return self.answer
-
-
 def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: Any) -> AuthResult:
     return AuthResult(success=login == LoginPassword(b"me", b"hunter2"), handled=False)
 
@@ -122,15 +84,6 @@ def authenticate(_server: SMTP, _session: Session, _envelope: Envelope, _mechani
 @pytest.fixture
 def inbox() -> Inbox:
     return Inbox()
-
-
-class AnyPort(Controller):
-    """Listens on whichever port is free."""
-
-    def _trigger_server(self) -> None:
-        assert isinstance(self.server, asyncio.Server)
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -247,14 +200,6 @@ async def test_recipients_refused_altogether_are_an_error(
     inbox.refused = {f"{name}@fireforget.test": f"{code} not now" for name in ("one", "two")}
     with pytest.raises(error, match=f"refused all recipients.*{code}"):
         await SMTPMailer(plain).send(report())
-
-
-@pytest.mark.parametrize("header", ["From", "To"])
-async def test_a_message_without_addresses_is_refused(plain: SMTPServer, header: str) -> None:
-    message = report()
-    del message[header]
-    with pytest.raises(PermanentError, match="needs From and To"):
-        await SMTPMailer(plain).send(message)
 
 
 async def test_a_server_that_is_not_there_is_an_error_for_now(plain: SMTPServer) -> None:

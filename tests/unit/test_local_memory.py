@@ -8,7 +8,7 @@ import pytest
 
 from fireforget.abc import Message, Query, Record
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
-from tests.conformance.events import event, scan
+from fireforget.testing.events import event, scan
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,7 +11,7 @@ import pytest
 
 from fireforget.abc import Query, Record
 from fireforget.local.sqlite import SQLiteQueue, SQLiteStore
-from tests.conformance.events import NOON, event, scan
+from fireforget.testing.events import NOON, event, scan
 
 CONSUME = """
 import asyncio, os, sys

@@ -10,7 +10,7 @@ import pytest_asyncio
 from fireforget.abc import Delivery, Message
 from fireforget.errors import PermanentError
 from fireforget.local.sqlite import SQLiteQueue, _queue
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 from tests.unit.busy_writer import BusyWriter
 
 pytestmark = pytest.mark.asyncio

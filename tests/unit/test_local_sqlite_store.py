@@ -10,8 +10,8 @@ import pytest_asyncio
 from fireforget.abc import Query, Record
 from fireforget.errors import PermanentError
 from fireforget.local.sqlite import SQLiteStore
-from tests.clock import ManualClock
-from tests.conformance.events import NOON, event, scan
+from fireforget.testing.clock import ManualClock
+from fireforget.testing.events import NOON, event, scan
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,7 +12,7 @@ import pytest
 from fireforget import _refused
 from fireforget._refused import RefusedFile
 from fireforget.abc import Message
-from tests.clock import START, ManualClock
+from fireforget.testing.clock import START, ManualClock
 
 
 @pytest.fixture

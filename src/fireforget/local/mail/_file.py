@@ -17,6 +17,7 @@ from fireforget.errors import PermanentError, TransientError
 from fireforget.local import _directory
 from fireforget.local._closable import Closable
 from fireforget.local._micros import moment
+from fireforget.local.mail._addresses import check_addresses
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -42,10 +43,11 @@ class FileMailer(Closable):
 
         Raises:
             TransientError: The disk is full or fails.
-            PermanentError: The directory cannot be made or written, or the message has no text form.
+            PermanentError: The directory cannot be made or written, or the message has no addresses or no text form.
             ClosedError: After `aclose`.
         """
         self._check_open()
+        check_addresses(message)
         try:
             await anyio.to_thread.run_sync(self._write, _render(message))
         except (PermissionError, FileExistsError, NotADirectoryError) as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import smtplib
 import ssl
 from contextlib import suppress
+from email import policy
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, Literal
 
 import anyio.to_thread
@@ -14,6 +17,7 @@ import msgspec
 from fireforget.abc import Finding
 from fireforget.errors import AdapterError, PermanentError, SettingsError, TransientError
 from fireforget.local._closable import Closable
+from fireforget.local.mail._addresses import check_addresses
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -100,8 +104,7 @@ class SMTPMailer(Closable):
             ClosedError: After `aclose`.
         """
         self._check_open()
-        if not message["From"] or not (message["To"] or message["Cc"] or message["Bcc"]):
-            raise PermanentError("a message needs From and To")
+        check_addresses(message)
         try:
             refused = await anyio.to_thread.run_sync(self._send, message, abandon_on_cancel=True)
         except (OSError, ValueError, LookupError) as error:  # smtplib's and ssl's errors are OSErrors
@@ -134,7 +137,7 @@ class SMTPMailer(Closable):
         """How many of the recipients were refused, though not all."""
         session = self._server.connect()
         try:
-            refused = session.send_message(message)
+            refused = _hand_over(session, message)
             with suppress(OSError):  # the message is accepted, however the server takes its leave
                 session.quit()
             return len(refused)
@@ -164,6 +167,19 @@ class SMTPMailer(Closable):
                 text = f"was not asked, for the message cannot be sent: {error}"
         text = f"{self._server.address} {text}"
         return PermanentError(text) if permanent else TransientError(text)
+
+
+def _hand_over(session: smtplib.SMTP, message: EmailMessage) -> dict[str, tuple[int, bytes]]:
+    """Send it as `send_message` does, except that this leaves a line that begins with ``From`` as it is."""
+    fields = ("To", "Cc", "Bcc")
+    sender = message["Sender"] or message["From"]
+    ((_, address),) = getaddresses([str(sender)])[:1]
+    recipients = [found for _, found in getaddresses([str(message[name]) for name in fields if message[name]])]
+    if not "".join([address, *recipients]).isascii():
+        return session.send_message(message)  # it knows how to ask for SMTPUTF8
+    visible = copy.copy(message)
+    del visible["Bcc"]
+    return session.sendmail(address, recipients, visible.as_bytes(policy=policy.SMTP))
 
 
 def _text(answer: bytes | str) -> str:

@@ -1,17 +1,31 @@
 """What every queue's dead letters promise, as tests."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
 import pytest
 
-from fireforget.abc import DeadLetter, DeadLetters, Message, Queue
-from fireforget.errors import ClosedError
-from tests.conformance.queue_place import OnQueuePlace, QueuePlace, message, names, take
+from fireforget.abc import Message
+from fireforget.errors import AdapterError, ClosedError
+from fireforget.testing.conformance.awaits import at_every_await
+from fireforget.testing.conformance.on_queue import OnQueue, apart, message, names
+
+if TYPE_CHECKING:
+    from fireforget.abc import DeadLetter, DeadLetters, Queue
+    from fireforget.testing.place import Place
 
 
-async def letters(dead_letters: DeadLetters, *ids: str) -> list[DeadLetter]:
-    return [letter async for letter in dead_letters.list(ids)]
+async def letters(dead: DeadLetters, *ids: str) -> list[DeadLetter]:
+    """All dead letters, or those with the ids."""
+    return [letter async for letter in dead.list(ids)]
 
 
-class DeadLettersConformance(OnQueuePlace):
+class DeadLettersConformance(OnQueue):
+    """All that `fireforget.abc.DeadLetters` promises. Needs a place with `queue` and `dead_letters`."""
+
+    port: ClassVar[str] = "dead_letters"
+
     @pytest.mark.parametrize(
         "body",
         ["0", '"žluťoučký 漢字 🐎"', '"\\ufffe \\uffff"', "not even JSON"],
@@ -24,6 +38,12 @@ class DeadLettersConformance(OnQueuePlace):
         assert letter.message == sent
         assert letter.reason == "línea uno\n  línea dos"
         assert letter.attempts in {5, 0}
+
+    async def test_a_letter_says_when_it_came(self, place: Place, dead: DeadLetters) -> None:
+        before = place.now()
+        await dead.put(message("a"), "a reason")
+        (letter,) = await letters(dead)
+        assert abs((letter.time - before).total_seconds()) <= max(1, self.early)
 
     async def test_a_letter_at_the_limit_is_kept(self, dead: DeadLetters, queue: Queue) -> None:
         sent = message("big", body="x" * queue.capabilities.max_message_bytes)
@@ -41,11 +61,12 @@ class DeadLettersConformance(OnQueuePlace):
         await dead.put(message("a"), "a reason", attempts=3)
         assert len(await letters(dead)) == 1
 
-    async def test_letters_are_listed_oldest_first(self, place: QueuePlace, dead: DeadLetters) -> None:
+    async def test_letters_are_listed_oldest_first(self, place: Place, dead: DeadLetters) -> None:
         expected = [f"{n * 7 % 50:02}" for n in range(50)]
         for name in expected:
             await dead.put(message(name), f"because of {name}")
-            await place.elapse(1)
+            if place.clock is not None:
+                await place.pass_time(1)
         found = await letters(dead)
         assert [letter.message.id for letter in found] == expected
         assert [letter.time for letter in found] == sorted(letter.time for letter in found)
@@ -60,17 +81,17 @@ class DeadLettersConformance(OnQueuePlace):
 
     async def test_letters_are_not_delivered(self, dead: DeadLetters, queue: Queue) -> None:
         await dead.put(message("a"), "a reason")
-        assert not await take(queue)
+        assert await self.take(queue) == []
 
     async def test_what_is_redriven_is_delivered_afresh(self, dead: DeadLetters, queue: Queue) -> None:
-        await queue.publish([message("a"), message("b", key="other")])
-        for delivery in await take(queue):
+        await self.publish(queue, apart("a", "b"))
+        for delivery in await self.gather(queue):
             await dead.put(delivery.message, "a reason", attempts=delivery.attempt)
             await queue.ack([delivery])
         a, b = sorted(await letters(dead), key=lambda letter: letter.message.id)
         assert await dead.redrive([a.id, "nobody"]) == 1
         assert await letters(dead) == [b]
-        (again,) = await take(queue)
+        (again,) = await self.take(queue)
         assert again.message == a.message
         assert again.attempt == 1
         assert await dead.redrive([a.id]) == 0
@@ -79,24 +100,21 @@ class DeadLettersConformance(OnQueuePlace):
         await dead.put(message("a"), "first")
         (letter,) = await letters(dead)
         await dead.redrive([letter.id])
-        deliveries = await take(queue)
+        deliveries = await self.take(queue)
         await dead.put(deliveries[0].message, "second")
         await queue.ack(deliveries)
         (letter,) = await letters(dead)
         assert letter.reason == "second"
         await dead.redrive([letter.id])
-        assert names(await take(queue)) == ["a"]
+        assert names(await self.take(queue)) == ["a"]
 
     async def test_letters_are_redriven_in_their_order(self, dead: DeadLetters, queue: Queue) -> None:
         for name in ("c", "a", "b"):
             await dead.put(message(name), "a reason")
         ids = [letter.id for letter in await letters(dead)]
         assert await dead.redrive([*reversed(ids), *ids]) == 3
-        seen = []
-        while deliveries := await take(queue):
-            seen += names(deliveries)
-            await queue.ack(deliveries)
-        assert seen == ["c", "a", "b"]
+        arrived = names(await self.settle(queue))
+        assert (arrived if queue.capabilities.ordered else sorted(arrived, key="cab".index)) == ["c", "a", "b"]
 
     async def test_what_is_discarded_is_gone(self, dead: DeadLetters, queue: Queue) -> None:
         for name in ("a", "b"):
@@ -105,7 +123,7 @@ class DeadLettersConformance(OnQueuePlace):
         assert await dead.discard([a.id, a.id, "nobody"]) == 1
         assert await letters(dead) == [b]
         assert await dead.redrive([a.id]) == 0
-        assert not await take(queue)
+        assert await self.take(queue) == []
 
     async def test_nothing_is_done_for_no_ids(self, dead: DeadLetters) -> None:
         await dead.put(message("a"), "a reason")
@@ -113,10 +131,38 @@ class DeadLettersConformance(OnQueuePlace):
         assert await dead.discard([]) == 0
         assert len(await letters(dead)) == 1
 
+    async def test_cancelled_calls_lose_nothing_when_made_again(self, dead: DeadLetters, queue: Queue) -> None:
+        async def put() -> None:
+            await dead.put(message("a"), "a reason")
+
+        async def redrive() -> None:
+            await dead.redrive([letter.id for letter in await letters(dead)])
+
+        async def kept() -> None:
+            here = [letter.message.id for letter in await letters(dead)]
+            assert [*names(await self.settle(queue)), *here] == ["a"]
+            await put()
+
+        async def discard() -> None:
+            await dead.discard([letter.id for letter in await letters(dead)])
+
+        async def gone() -> None:
+            await discard()
+            assert await letters(dead) == []
+            await put()
+
+        await at_every_await(self.awaits, put, put)
+        assert len(await letters(dead)) == 1
+        await at_every_await(self.awaits, redrive, kept)
+        await at_every_await(self.awaits, discard, gone)
+
     async def test_closing_twice_is_no_error(self, dead: DeadLetters) -> None:
         await dead.put(message("a"), "a reason")
         await dead.aclose()
         await dead.aclose()
+
+    async def test_what_was_never_used_can_be_closed(self, place: Place) -> None:
+        await place.open_dead_letters().aclose()
 
     async def test_a_closed_adapter_refuses_every_call(self, dead: DeadLetters) -> None:
         await dead.aclose()
@@ -128,3 +174,18 @@ class DeadLettersConformance(OnQueuePlace):
         ):
             with pytest.raises(ClosedError):
                 await call()
+
+    async def test_an_error_of_the_service_comes_as_an_adapter_error(self, place: Place) -> None:
+        if place.unreachable is None:
+            pytest.skip("nothing can fail here")
+        lost = place.unreachable.open_dead_letters()
+        for call in (
+            lambda: lost.put(message("a"), "a reason"),
+            lambda: letters(lost),
+            lambda: lost.redrive(["a"]),
+            lambda: lost.discard(["a"]),
+        ):
+            with pytest.raises(AdapterError) as caught:
+                await call()
+            assert caught.value.__cause__ is not None, "the service's own error is the cause"
+            assert not isinstance(caught.value, ClosedError)

@@ -1,47 +1,59 @@
 """A clock that stands still until a test moves it."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import anyio
-import trio
 from anyio.lowlevel import checkpoint
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-START = datetime(2025, 6, 15, 12, tzinfo=UTC)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+START: Final = datetime(2025, 6, 15, 12, tzinfo=UTC)
 
 
 class ManualClock:
     """Implements `fireforget.abc.Clock`: only `advance` moves the time, and it wakes whoever has slept long enough.
 
-    It may be shared by threads and by event loops of asyncio and trio.
+    It may be shared by threads and by event loops of asyncio and trio. Its chance is the same in every run.
+
+    Args:
+        start: What time it is at first.
     """
 
     def __init__(self, start: datetime = START) -> None:
         self._start_ns = (start - EPOCH) // timedelta(microseconds=1) * 1000
         self._passed_ns = 0
-        self._random = random.Random(0)
+        self._random = random.Random(0)  # noqa: S311 - the same in every run is the purpose
         self._lock = threading.Lock()
         self._sleepers: list[tuple[int, _Waiter]] = []
         self._watchers: list[tuple[int, _Waiter]] = []
 
     def time_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
         return self._start_ns + self._passed_ns
 
     def monotonic(self) -> float:
+        """Seconds since the clock was made."""
         return self._passed_ns / 1e9
 
     def random(self) -> float:
+        """The next of a fixed sequence of numbers in [0, 1)."""
         with self._lock:
             return self._random.random()
 
     def now(self) -> datetime:
+        """What time it is, in UTC."""
         return EPOCH + timedelta(microseconds=self.time_ns() // 1000)
 
     async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been moved so far. Cancellable."""
         if seconds <= 0:
             await checkpoint()
             return
@@ -106,4 +118,6 @@ def _call_soon_threadsafe() -> Callable[[Callable[[], object]], object]:
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
     except RuntimeError:
+        import trio
+
         return trio.lowlevel.current_trio_token().run_sync_soon

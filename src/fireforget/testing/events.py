@@ -1,13 +1,19 @@
 """Events to put into a store."""
 
+from __future__ import annotations
+
 import itertools
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from fireforget.abc import Event, Query, Record, Store, uuid7_time
+from fireforget.abc import Event, Query, Record, uuid7_time
 
-NOON = datetime(2025, 6, 15, 12, tzinfo=UTC)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fireforget.abc import Store
+
+NOON: Final = datetime(2025, 6, 15, 12, tzinfo=UTC)
 
 
 def uuid7(time: datetime, rest: int = 0) -> str:
@@ -21,6 +27,7 @@ _ids = itertools.count()
 
 
 def event(time: datetime = NOON, /, **attributes: Any) -> Event:
+    """A query event with an id of its own, changed as given."""
     given: dict[str, Any] = {
         "id": uuid7(time, next(_ids)),
         "source": "/tests",
@@ -32,12 +39,15 @@ def event(time: datetime = NOON, /, **attributes: Any) -> Event:
 
 
 def records(*events: Event) -> list[Record]:
+    """The events as a store takes them; they never expire."""
     return [Record(each) for each in events]
 
 
 def in_order(events: Sequence[Event]) -> list[Event]:
+    """The events in the order in which a store yields them."""
     return sorted(events, key=lambda each: (uuid7_time(each.correlation), each.correlation, each.id))
 
 
 async def scan(store: Store, query: Query | None = None) -> list[Event]:
+    """The events that a store yields; all of them without a query."""
     return [record.event async for record in store.scan(query or Query())]

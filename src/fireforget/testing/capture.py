@@ -1,0 +1,212 @@
+"""Captures events: what an application emits stays in memory, where a test reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pytest
+
+from fireforget._app import FireForget, _finish_work, _open
+from fireforget._engine import shared_engine
+from fireforget._event import decode_event, split_batch
+from fireforget._journal import Journal, Options
+from fireforget._pack import Packer
+from fireforget._schema import shared_types
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from fireforget._event import Event
+
+EVERYTHING: Final = 1 << 40
+_PATIENCE: Final = 5.0
+"""Seconds that the background thread is given to start or to end."""
+
+_MISSING: Final = object()
+
+
+def read_events(journal: Journal) -> list[Event]:
+    """The events accepted by a journal since the last time, as a reader of the queue gets them."""
+    pack = Packer(journal).pack(deque(journal.walk(EVERYTHING)), "lane", EVERYTHING)
+    return [decode_event(raw) for raw in split_batch(pack.message.body)] if pack else []
+
+
+class Capture:
+    """While it is open, every `FireForget` of the process emits into it, those made before it too.
+
+    Events are checked, sampled and filtered as ever, and then kept in memory: nothing is written, published or
+    processed. Work handed to `wait_until` runs, and `drain` waits for it. A context manager; the fixture `fireforget`
+    is an open one.
+    """
+
+    def __init__(self) -> None:
+        self._patch = pytest.MonkeyPatch()
+        self._journals: dict[FireForget, Journal] = {}
+        self._before: dict[FireForget, Journal | None] = {}
+        self._events: list[Event] = []
+        self._refused: Counter[str] = Counter()
+        self._engine_ran = False
+
+    def __enter__(self) -> Self:
+        """Begin to capture."""
+        self._engine_ran = shared_engine.running
+        close = FireForget.close
+
+        def close_captured(app: FireForget) -> None:
+            app.drain_blocking()
+            self._release(app)
+            close(app)
+
+        def make_captured(app: FireForget) -> Journal:
+            return self._journal_of(app)
+
+        def drain_captured(app: FireForget, seconds: float | None = None) -> int:
+            _finish_work(app.settings.drain_seconds if seconds is None else seconds)
+            return 0
+
+        self._patch.setattr(FireForget, "_make_journal", make_captured)
+        self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
+        self._patch.setattr(FireForget, "drain_blocking", drain_captured)
+        self._patch.setattr(FireForget, "close", close_captured)
+        for app in list(_open):
+            if self._engine_ran:
+                shared_engine.submit(_begun(app)).result(2 * _PATIENCE)
+            self._before[app] = app._journal  # noqa: SLF001 - a part of the library, for tests
+            app._journal = self._journal_of(app)  # noqa: SLF001
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let every `FireForget` go on as before; what was captured can still be read."""
+        for app in list(self._journals):
+            self._release(app)
+        self._patch.undo()
+        if not self._engine_ran:
+            shared_engine.stop(_PATIENCE)
+
+    @property
+    def events(self) -> list[Event]:
+        """All events accepted so far, in order."""
+        self._collect()
+        return list(self._events)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many events were refused, by reason: ``schema``, ``too_large``, ``unserializable``, ..."""
+        counts = self._refused.copy()
+        for journal in self._journals.values():
+            counts.update(journal.counts.refused)
+        return dict(counts)
+
+    def of(self, event_type: str | type) -> list[Event]:
+        """The events of one type, given by its name or its event class."""
+        name = self._name(event_type)
+        return [event for event in self.events if event.type == name]
+
+    def clear(self) -> None:
+        """Forget the events accepted so far."""
+        self._collect()
+        self._events.clear()
+
+    def assert_emitted(
+        self,
+        event_type: str | type,
+        data: Mapping[str, Any] | None = None,
+        *,
+        times: int | None = None,
+        **attributes: object,
+    ) -> Event:
+        """Assert that an event was emitted.
+
+        Args:
+            event_type: Its type: the name, or the event class.
+            data: What its data hold, among other things.
+            times: How many such events there are; None for at least one.
+            attributes: CloudEvents attributes that it has, such as `sessionid`.
+
+        Returns:
+            The first such event.
+
+        Raises:
+            AssertionError: There is none, or another number of them. The message shows what was emitted.
+        """
+        __tracebackhide__ = True
+        wanted = dict(data or {})
+        found = [
+            event
+            for event in self.of(event_type)
+            if _holds(event.data, wanted)
+            if all(_attribute(event, name) == value for name, value in attributes.items())
+        ]
+        if not found or (times is not None and len(found) != times):
+            number = "at least one" if times is None else times
+            asked = " ".join(map(repr, filter(None, (self._name(event_type), wanted, attributes))))
+            raise AssertionError(f"expected {number} of {asked}, found {len(found)}; {self._told()}")
+        return found[0]
+
+    def assert_nothing_emitted(self, event_type: str | type | None = None) -> None:
+        """Assert that no event of the type was emitted, or none at all.
+
+        Raises:
+            AssertionError: There was one. The message shows what was emitted.
+        """
+        __tracebackhide__ = True
+        found = self.events if event_type is None else self.of(event_type)
+        if found:
+            asked = "events" if event_type is None else repr(self._name(event_type))
+            raise AssertionError(f"expected no {asked}, found {len(found)}; {self._told()}")
+
+    def _journal_of(self, app: FireForget) -> Journal:
+        journal = Journal.open(Path("unused"), "captured", Options(durability="none"), describe=app.describe)
+        self._journals[app] = journal
+        return journal
+
+    def _release(self, app: FireForget) -> None:
+        """Take what was captured, and give the journal back that there was before."""
+        self._collect()
+        captured = self._journals.pop(app, None)
+        if captured is None:
+            return
+        self._refused.update(captured.counts.refused)
+        captured.close()
+        app._journal = self._before.pop(app, None)  # noqa: SLF001
+        if app._journal is None:  # noqa: SLF001
+            _open.discard(app)
+
+    def _collect(self) -> None:
+        for journal in self._journals.values():
+            self._events += read_events(journal)
+
+    def _name(self, event_type: str | type) -> str:
+        if isinstance(event_type, str):
+            return event_type
+        known = [app._types for app in self._journals]  # noqa: SLF001
+        for types in (*known, shared_types):
+            registered = types.of(event_type)
+            if registered is not None:
+                return registered.name
+        raise TypeError(f"{event_type.__name__} is no registered event class: decorate it with @event_type")
+
+    def _told(self) -> str:
+        emitted = "\n".join(f"  {event.type!r} {event.data!r}" for event in self._events) or "  nothing"
+        refused = f"\nrefused were: {self.refused}" if self.refused else ""
+        return f"emitted were:\n{emitted}{refused}"
+
+
+async def _begun(app: FireForget) -> None:
+    """Wait until a start that is under way has taken the journal that there is before the capture."""
+    if app._beginning is not None:  # noqa: SLF001
+        await asyncio.wait({app._beginning}, timeout=_PATIENCE)  # noqa: SLF001
+
+
+def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(data.get(name, _MISSING) == value for name, value in wanted.items())
+
+
+def _attribute(event: Event, name: str) -> object:
+    return getattr(event, name) if name in event.__struct_fields__ else event.extensions.get(name, _MISSING)
