@@ -25,7 +25,7 @@ lowest: $(VENV)/.dependencies ## run the tests with the oldest dependencies that
 	@$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python build/lowest
 	@$(uv) build/lowest --resolution lowest-direct --requirements pyproject.toml --all-extras --group test --group build
 	@$(uv) build/lowest --no-deps --no-build-isolation --editable .
-	@build/lowest/bin/python -m pytest --ignore tests/examples --ignore tests/packaging tests $(ARGS)
+	@build/lowest/bin/python -m pytest --override-ini filterwarnings=default --ignore tests/examples --ignore tests/packaging tests $(ARGS)
 
 wheel: $(VENV)/.dependencies ## run the tests against the wheel as it is installed, where there is no src/
 	@rm -rf build/wheel && mkdir -p build/wheel/tree
