@@ -4,6 +4,8 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "fireforget"
@@ -13,6 +15,7 @@ release = version = installed("fireforget")
 
 extensions = ["myst_parser", "settings_reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 exclude_patterns = ["_extensions"]
+smartquotes = False  # what is quoted may be a command
 default_role = "py:obj"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -38,3 +41,23 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0f766e", "color-brand-content": "#0f766e"},
     "dark_css_variables": {"color-brand-primary": "#5eead4", "color-brand-content": "#5eead4"},
 }
+
+
+def _keep(_app: Sphinx, what: str, name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Remember what a property says: napoleon would take the words before a colon for its type."""
+    if what == "property":
+        _said[name] = list(lines)
+
+
+def _restore(_app: Sphinx, what: str, name: str, _object: object, _options: object, lines: list[str]) -> None:
+    if what == "property":
+        lines[:] = _said.pop(name)
+
+
+_said: dict[str, list[str]] = {}
+
+
+def setup(app: Sphinx) -> None:
+    """Go before napoleon, and after it."""
+    app.connect("autodoc-process-docstring", _keep, priority=400)
+    app.connect("autodoc-process-docstring", _restore, priority=600)
