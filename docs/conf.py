@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "fireforget"
 author = "the authors of fireforget"
-copyright = f"2026, {author}"
+copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name for it
 release = version = installed("fireforget")
 
 extensions = ["myst_parser", "settings_reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]

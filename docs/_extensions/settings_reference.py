@@ -42,7 +42,7 @@ class SettingsDirective(SphinxDirective):
 
 
 def _lines(section: str) -> Iterator[str]:
-    model = _settings._SECTIONS[section] if section else _settings.Settings
+    model: type[msgspec.Struct] = _settings._SECTIONS[section] if section else _settings.Settings
     meanings = {match["name"]: match["text"] for match in _ARGUMENT.finditer(inspect.getdoc(model) or "")}
     hints = get_type_hints(model, include_extras=True)
     for field in msgspec.structs.fields(model):
@@ -78,7 +78,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return f"``{msgspec.json.encode(value).decode()}``"
 
 
-def _type(kind: Any) -> str:
+def _type(kind: Any) -> str:  # noqa: PLR0911 - one for each form that a type has
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return f"{_type(arguments[0])}{_bounds(arguments[1])}"

@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 
 import fireforget
-from fireforget import _telemetry, abc, errors, processing, reporting
+from fireforget import _settings, _telemetry, abc, errors, processing, reporting
 from tools.repository import ROOT
 
 PAGES = ROOT / "docs" / "reference"
@@ -59,6 +59,12 @@ def test_every_metric_and_span_is_documented_and_no_other() -> None:
     names = {value for name, value in vars(_telemetry).items() if name.isupper() and isinstance(value, str)}
 
     assert set(re.findall(r"^\| `(fireforget[ .][\w. ]+)` \|", page, re.MULTILINE)) == names - {_telemetry.SCOPE}
+
+
+def test_every_table_of_the_settings_is_documented() -> None:
+    page = (PAGES / "settings.md").read_text("utf-8")
+
+    assert re.findall(r"^\.\. settings:: ?(\w*)$", page, re.MULTILINE) == ["", *_settings._SECTIONS]
 
 
 def test_every_public_name_is_exported_where_it_is_defined_to_be() -> None:
