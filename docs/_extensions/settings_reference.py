@@ -42,7 +42,7 @@ class SettingsDirective(SphinxDirective):
 
 
 def _lines(section: str) -> Iterator[str]:
-    model: type[msgspec.Struct] = _settings._SECTIONS[section] if section else _settings.Settings
+    model: Any = _settings._SECTIONS[section] if section else _settings.Settings
     meanings = {match["name"]: match["text"] for match in _ARGUMENT.finditer(inspect.getdoc(model) or "")}
     hints = get_type_hints(model, include_extras=True)
     for field in msgspec.structs.fields(model):
