@@ -58,7 +58,7 @@ blocks: $(VENV)/.ready ## the code blocks of the pages, run
 	@$(run) tools.check_blocks
 
 docs: $(VENV)/.ready ## build the documentation into build/docs; a warning is an error
-	@$(run) sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@$(run) sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all docs build/docs
 
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
