@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
@@ -32,6 +33,7 @@ napoleon_numpy_docstring = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"fireforget {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
@@ -54,10 +56,18 @@ def _restore(_app: Sphinx, what: str, name: str, _object: object, _options: obje
         lines[:] = _said.pop(name)
 
 
+def _dash(_app: Sphinx, doctree: nodes.document) -> None:
+    """Sphinx writes two hyphens after a parameter's name, and leaves the dash to the smart quotes."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
+
+
 _said: dict[str, list[str]] = {}
 
 
 def setup(app: Sphinx) -> None:
-    """Go before napoleon, and after it."""
+    """Go before napoleon and after it, and over what was read."""
     app.connect("autodoc-process-docstring", _keep, priority=400)
     app.connect("autodoc-process-docstring", _restore, priority=600)
+    app.connect("doctree-read", _dash)
