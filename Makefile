@@ -7,9 +7,10 @@ ARGS ?=
 
 run := $(VENV)/bin/python -m
 pip := --disable-pip-version-check --no-input install --quiet
+uv = $(VENV)/bin/uv pip install --quiet --python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format types imports links blocks bench lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs workflows bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +21,22 @@ demo: $(VENV)/.ready ## run the example chatbot and its whole pipeline on this m
 test: $(VENV)/.ready ## run the tests; ARGS="-k journal" goes to pytest
 	@$(run) pytest $(ARGS)
 
-check: lint format types imports links blocks ## run every static check, and the blocks of the pages
+lowest: $(VENV)/.dependencies ## run the tests with the oldest dependencies that pyproject.toml allows
+	@$(VENV)/bin/uv venv --quiet --clear --python $(VENV)/bin/python build/lowest
+	@$(uv) build/lowest --resolution lowest-direct --requirements pyproject.toml --all-extras --group test --group build
+	@$(uv) build/lowest --no-deps --no-build-isolation --editable .
+	@build/lowest/bin/python -m pytest --override-ini filterwarnings=default --ignore tests/examples --ignore tests/packaging tests $(ARGS)
+
+wheel: $(VENV)/.dependencies ## run the tests against the wheel as it is installed, where there is no src/
+	@rm -rf build/wheel && mkdir -p build/wheel/tree
+	@$(run) hatchling build --target wheel --directory build/wheel
+	@git ls-files -z --cached --others --exclude-standard -- ':!src' | tar --null -T - -cf - | tar -xf - -C build/wheel/tree
+	@$(VENV)/bin/uv venv --quiet --python $(VENV)/bin/python build/wheel/env
+	@$(uv) build/wheel/env --require-hashes --requirements requirements/dev.txt
+	@$(uv) build/wheel/env --no-deps build/wheel/*.whl
+	@cd build/wheel/tree && ../env/bin/python -m pytest --ignore tests/packaging $(ARGS)
+
+check: lint format types imports links blocks docs workflows ## run every static check, and the blocks of the pages
 
 lint: $(VENV)/.ready ## ruff's rules
 	@$(run) ruff check
@@ -28,8 +44,9 @@ lint: $(VENV)/.ready ## ruff's rules
 format: $(VENV)/.ready ## ruff's format, checked
 	@$(run) ruff format --check
 
-types: $(VENV)/.ready ## mypy, strict
+types: $(VENV)/.ready ## mypy, strict; and pyright for what users write
 	@$(run) mypy
+	@$(run) basedpyright
 
 imports: $(VENV)/.ready ## who may import whom
 	@$(VENV)/bin/lint-imports --no-logo
@@ -39,6 +56,12 @@ links: $(VENV)/.ready ## the relative links of the pages
 
 blocks: $(VENV)/.ready ## the code blocks of the pages, run
 	@$(run) tools.check_blocks
+
+docs: $(VENV)/.ready ## build the documentation into build/docs; a warning is an error
+	@$(run) sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all docs build/docs
+
+workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
+	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 
 bench: $(VENV)/.ready ## measure against the peers, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)

@@ -24,7 +24,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""Any ASGI application: each framework has types of its own for scope and messages, stricter than the protocol's."""
 
 REQUEST_EVENT: Final = "http.request"
 _CONNECTIONS: Final = frozenset({"http", "websocket"})

@@ -9,7 +9,7 @@
     │   ├── AttributeNameError   an attribute is reserved or cannot be one
     │   ├── HookError            a before_emit hook raised
     │   ├── SchemaError          its data does not fit its event type
-    │   ├── VersionError         it was written by a newer version of its event type
+    │   │   └── VersionError     it was written by a newer version of its event type
     │   └── DecodeError          the text is not a CloudEvent
     ├── EnricherTimeoutError     an enricher took longer than it may
     ├── JournalError             the journal directory cannot be used

@@ -90,7 +90,7 @@ def test_a_child_that_ends_as_programs_end_is_drained(site: Site) -> None:
 
 def test_a_preloading_server_may_emit_before_it_forks_its_workers(site: Site) -> None:
     printed = site.run("""
-        import os, signal, sys
+        import os, signal, sys, time
         from fireforget import FireForget
         ff = FireForget()
         print(ff.emit("preloaded", {}), flush=True)
@@ -102,7 +102,8 @@ def test_a_preloading_server_may_emit_before_it_forks_its_workers(site: Site) ->
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
                 print(*(ff.emit("served", {"n": n}) for n in range(20)), flush=True)
                 os.write(writable, b".")
-                signal.pause()
+                while True:
+                    time.sleep(0.01)  # `pause` would sleep through a signal that came right before it
             children.append(child)
         for _ in children:
             os.read(readable, 1)

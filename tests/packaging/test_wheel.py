@@ -1,11 +1,13 @@
 """What is installed: the package and its entry points, complete and alone."""
 
 import configparser
+import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -58,3 +60,32 @@ def test_the_embedded_backend_the_command_and_the_plugin_are_found(wheel: zipfil
     assert dict(entry_points["fireforget.backends"]) == dict.fromkeys(
         ["file", "local", "memory", "smtp", "sqlite"], "fireforget.local:backend"
     )
+
+
+def test_the_wheel_does_its_work_without_the_source(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    installed, empty = tmp_path / "installed", tmp_path / "empty"
+    wheel.extractall(installed)
+    empty.mkdir()
+    program = """
+        import fireforget
+        from fireforget import FireForget
+        print(fireforget.__file__)
+        with FireForget() as ff:
+            ff.emit("query", {"query": "does it work?"})
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FIREFORGET_")}
+
+    def python(*arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=empty,
+            env=environment | {"PYTHONPATH": str(installed)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert Path(python("-c", dedent(program)).strip()).is_relative_to(installed)
+    told = python("-c", "from fireforget.cli import main; main()", "report", "--html", "report.html", "--text")
+    assert "does it work?" in told
+    assert "does it work?" in (empty / "report.html").read_text(encoding="utf-8")

@@ -631,6 +631,7 @@ def interrupted(pen: Pen, at: int) -> list[str]:
     """Emit with an interruption and once more; the ids of two or, where the interruption came too late, one event."""
     interruption = Interruption(pen, at)
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks for it when the tracing begins
     sys.settrace(interruption)
     try:
         outer = str(pen.emit("query", {"text": "x" * 1000}))

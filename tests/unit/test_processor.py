@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -302,7 +303,8 @@ class TestPermanentFailures:
     async def test_data_nested_too_deeply_is_buried(self) -> None:
         """What cannot be searched for addresses is not stored unsearched, and does not come again."""
         bench = Bench()
-        text = encode_event(event(1)).replace('{"n":1}', '{"ip":' + "[" * 600 + "]" * 600 + "}")
+        levels = 600 if sys.version_info < (3, 12) else 1000  # deep for Python, and not for the decoder
+        text = encode_event(event(1)).replace('{"n":1}', '{"ip":' + "[" * levels + "]" * levels + "}")
         assert await bench.process(message(text)) == ["ack"]
         assert bench.store.ids == []
         assert list(bench.letters.kept) == [uuid(1)]

@@ -1,0 +1,73 @@
+"""What is public is documented, and what is documented is public."""
+
+import re
+from importlib import import_module
+
+import pytest
+
+import fireforget
+from fireforget import _settings, _telemetry, abc, errors, processing, reporting
+from tools.repository import ROOT
+
+PAGES = ROOT / "docs" / "reference"
+PUBLIC = [fireforget, abc, processing, reporting]
+
+_DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function|data):: (?P<path>[\w.]+)$", re.MULTILINE)
+
+
+def documented() -> dict[str, object]:
+    """Every documented name, by the path that the reference gives it, and what stands there."""
+    paths = [path for page in sorted(PAGES.glob("*.md")) for path in _DIRECTIVE.findall(page.read_text("utf-8"))]
+    assert len(paths) == len(set(paths))
+    found = {}
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        found[path] = getattr(import_module(module), name)
+    return found
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_what_is_public_is_documented(module: object) -> None:
+    there = {id(value) for value in documented().values()}
+
+    assert [name for name in module.__all__ if id(getattr(module, name)) not in there] == []  # type: ignore[attr-defined]
+
+
+def test_what_is_documented_is_public() -> None:
+    public = {id(getattr(module, name)) for module in PUBLIC for name in module.__all__}
+    public |= {id(value) for name, value in vars(errors).items() if name.endswith("Error")}
+
+    allowed = ("fireforget._settings.", "fireforget.asgi.Middleware")
+    strangers = [path for path, value in documented().items() if id(value) not in public]
+    assert [path for path in strangers if not path.startswith(allowed)] == []
+
+
+def test_a_name_is_documented_once() -> None:
+    values = [id(value) for value in documented().values()]
+
+    assert len(values) == len(set(values))
+
+
+def test_every_error_is_documented() -> None:
+    there = {id(value) for value in documented().values()}
+
+    assert [name for name, value in vars(errors).items() if name.endswith("Error") and id(value) not in there] == []
+
+
+def test_every_metric_and_span_is_documented_and_no_other() -> None:
+    page = (PAGES / "telemetry.md").read_text("utf-8")
+    names = {value for name, value in vars(_telemetry).items() if name.isupper() and isinstance(value, str)}
+
+    assert set(re.findall(r"^\| `(fireforget[ .][\w. ]+)` \|", page, re.MULTILINE)) == names - {_telemetry.SCOPE}
+
+
+def test_every_table_of_the_settings_is_documented() -> None:
+    page = (PAGES / "settings.md").read_text("utf-8")
+
+    assert re.findall(r"^\.\. settings:: ?(\w*)$", page, re.MULTILINE) == ["", *_settings._SECTIONS]
+
+
+def test_every_public_name_is_exported_where_it_is_defined_to_be() -> None:
+    for module in PUBLIC:
+        assert sorted(module.__all__) == module.__all__
+        assert [name for name in module.__all__ if not hasattr(module, name)] == []
