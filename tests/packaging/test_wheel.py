@@ -54,6 +54,7 @@ def test_the_embedded_backend_and_the_command_are_found(wheel: zipfile.ZipFile) 
     entry_points.read_string(read(wheel, "entry_points.txt"))
 
     assert dict(entry_points["console_scripts"]) == {"fireforget": "fireforget.cli:main"}
-    assert dict(entry_points["fireforget.backends"]) == dict.fromkeys(
-        ["file", "local", "memory", "smtp", "sqlite"], "fireforget.local:backend"
+    assert dict(entry_points["fireforget.backends"]) == {"local": "fireforget.local:backend"}
+    assert dict(entry_points["fireforget.schemes"]) == dict.fromkeys(
+        ["file", "memory", "smtp", "sqlite"], "fireforget.local:backend"
     )
