@@ -76,7 +76,7 @@ $(VENV)/.dependencies: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
 		"fireforget needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.13" \
 		% sys.version_info[:2])'
-	@echo "Preparing $(VENV) ..." >&2
+	@echo "Preparing $(VENV) (about a minute, once) ..." >&2
 	@$(PYTHON) -m venv --without-pip $(VENV)
 	@$(PYTHON) -m pip --python $(VENV)/bin/python $(pip) --require-hashes --requirement requirements/dev.txt
 	@touch $@

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, g
 import msgspec
 from sphinx.util.docutils import SphinxDirective
 
-from fireforget import SettingsError, _settings
+from fireforget import SettingsError, _environment, _settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(r"^    (?P<name>\w+): (?P<text>.+(?:\n {8,}.+)*)", re.MULTILINE)
 _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
 _BOUNDS = {"ge": "at least {:,}", "gt": "more than {:,}", "le": "at most {:,}"}
+
+
+SECTIONS: dict[str, Any] = {
+    field.name: field.type
+    for field in msgspec.structs.fields(_settings.Settings)
+    if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+}
+"""The tables of the file, by their names."""
 
 
 class SettingsDirective(SphinxDirective):
@@ -42,18 +50,18 @@ class SettingsDirective(SphinxDirective):
 
 
 def _lines(section: str) -> Iterator[str]:
-    model: Any = _settings._SECTIONS[section] if section else _settings.Settings
+    model: Any = SECTIONS[section] if section else _settings.Settings
     meanings = {match["name"]: match["text"] for match in _ARGUMENT.finditer(inspect.getdoc(model) or "")}
     hints = get_type_hints(model, include_extras=True)
     for field in msgspec.structs.fields(model):
-        if not section and field.name in _settings._SECTIONS:
+        if not section and field.name in SECTIONS:
             continue  # a table of its own
         yield f".. confval:: {section}.{field.name}" if section else f".. confval:: {field.name}"
         yield ""
         yield "   " + re.sub(r"\s+", " ", meanings[field.name])
         yield ""
         details = [_type(hints[field.name]), f"default: {_default(field)}"]
-        variable = f"{_settings.PREFIX}{section}_{field.name}" if section else f"{_settings.PREFIX}{field.name}"
+        variable = f"{_environment.PREFIX}{section}_{field.name}" if section else f"{_environment.PREFIX}{field.name}"
         if _is_variable(variable.upper()):
             details.append(f"``{variable.upper()}``")
         yield f"   {' · '.join(details)}"
@@ -63,7 +71,7 @@ def _lines(section: str) -> Iterator[str]:
 def _is_variable(name: str) -> bool:
     """Ask the one who reads the environment."""
     try:
-        _settings._set({}, name, "")
+        _environment.put({name: ""}, {}, _settings.Settings)
     except SettingsError:
         return False
     return True

@@ -77,6 +77,7 @@ async def measure(mode: str, name: str, texts: Sequence[str], arguments: argpars
     if arguments.questions is not None:
         files += ["--questions", str(arguments.questions)]
     latency = ["--queue-latency", str(round(LATENCY * 1000))]
+    print(f"Asking {len(texts)} questions, {name} ...", flush=True)
     async with server("--mode", mode, "--directory", str(directory), *files, *latency) as url:
         asked = await ask_all(url, texts, arguments.clients)
     return Run(name=name, asked=asked, settled=await settle(directory))
@@ -145,6 +146,7 @@ async def demonstrate(arguments: argparse.Namespace) -> bool:
         await measure("awaited", "awaiting the queue", texts, arguments),
         await measure("fireforget", "with fireforget", texts, arguments),
     ]
+    print()
     show_latency(runs)
     complete = show_events(runs)
     show_counts(runs[-1].settled.counts)
@@ -171,12 +173,19 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demonstration; 0 where nothing was lost, 1 where something was, 2 where it could not run."""
+    """Run the demonstration; 0 where nothing was lost, 1 where something was, 2 if it could not run, 130 if stopped."""
     arguments = parse(argv)
     if arguments.directory is None:
         arguments.directory = Path(tempfile.mkdtemp(prefix="cv-chatbot-"))
     arguments.directory = arguments.directory.resolve()
     status = 2
+    try:
+        arguments.directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=arguments.directory):
+            pass
+    except OSError as error:
+        print(f"{arguments.directory}: {error.strerror}; name another --directory", file=sys.stderr)
+        return status
     try:
         if anyio.run(demonstrate, arguments):
             status = 0
@@ -188,6 +197,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = 1
     except* (DataFileError, ServerError, SettlingError, FireForgetError, httpx.HTTPError, OSError) as failures:
         print(_first(failures), file=sys.stderr)
+    except* KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        status = 130
     return status
 
 

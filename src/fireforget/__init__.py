@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from fireforget._app import FireForget
 from fireforget._context import ExecutionContext, current_context
+from fireforget._emit import BeforeEmit
 from fireforget._event import Event, EventId
 from fireforget._journal import Counts
 from fireforget._schema import EventTypes, event_type, upcaster
-from fireforget._settings import Settings, load_settings
+from fireforget._settings import (
+    DispatchSettings,
+    HttpSettings,
+    JournalSettings,
+    ProcessingSettings,
+    ReportSettings,
+    Settings,
+    load_settings,
+)
 from fireforget._site import site_counts
 from fireforget.errors import (
     AdapterError,
@@ -23,7 +32,9 @@ from fireforget.errors import (
 __all__ = [
     "AdapterError",
     "BackendNotFoundError",
+    "BeforeEmit",
     "Counts",
+    "DispatchSettings",
     "Event",
     "EventError",
     "EventId",
@@ -31,8 +42,12 @@ __all__ = [
     "ExecutionContext",
     "FireForget",
     "FireForgetError",
+    "HttpSettings",
     "JournalError",
+    "JournalSettings",
     "PermanentError",
+    "ProcessingSettings",
+    "ReportSettings",
     "Settings",
     "SettingsError",
     "TransientError",

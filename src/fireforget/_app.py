@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from fireforget._attributes import Attributes
@@ -15,10 +16,10 @@ from fireforget._clock import Clock, SystemClock
 from fireforget._context import ExecutionContext, current, process_context
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
-from fireforget._hooks import Hooks
+from fireforget._hooks import Hooked, Hooks
 from fireforget._journal import Counts, Journal, adopt
 from fireforget._schema import EventTypes, shared_types
-from fireforget._settings import Settings, load_settings
+from fireforget._settings import Settings, checked, load_settings
 from fireforget._site import journal_options, queue_digest
 from fireforget.errors import JournalError
 
@@ -48,7 +49,7 @@ _EXIT_SECONDS: Final = 10.0
 """How long the exit of a program without events waits for work handed to `wait_until`."""
 
 
-class FireForget(Emitter):
+class FireForget(Hooked, Emitter):
     """Accepts events and side effects from an application, and carries them on in the background.
 
     Args:
@@ -73,9 +74,10 @@ class FireForget(Emitter):
         types: EventTypes | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.settings = settings if settings is not None else load_settings()
+        self.settings = checked(settings) if settings is not None else load_settings()
         self._clock = clock if clock is not None else SystemClock()
         self._adapters = Adapters(self.settings)
+        self._adapters.check(queue, store)
         self._queue, self._dead_letters, self._store = queue, dead_letters, store
         self._hooks = Hooks()
         self._runtime: Runtime | None = None
@@ -92,17 +94,20 @@ class FireForget(Emitter):
             sampling=self.settings.sampling,
             clock=self._clock,
         )
-        self.on_delivered = self._hooks.on_delivered
-        self.on_dropped = self._hooks.on_dropped
-        self.on_dead_letter = self._hooks.on_dead_letter
-        self.on_error = self._hooks.on_error
         process_context.on_error = self._hooks.error
 
     def wrap(self, app: App) -> Middleware:
-        """Wrap any ASGI application. Its lifespan starts and drains this object."""
+        """Wrap any ASGI application. Its lifespan starts and drains this object.
+
+        Raises:
+            TypeError: It cannot be called.
+        """
         from fireforget._request import RequestSource
         from fireforget.asgi import Middleware
 
+        if not callable(app):
+            message = f"wrap takes an ASGI application, which can be called, not {type(app).__name__}"
+            raise TypeError(message)
         http = self.settings.http
         source = RequestSource(http, self._hooks.error, self._clock, self.settings.secret_bytes)
         return Middleware(app, self, http, source)
@@ -195,7 +200,11 @@ class FireForget(Emitter):
     def _make_journal(self) -> Journal:
         options = journal_options(self.settings)
         root = self.settings.journal_directory
-        return Journal.open(root, self._queue_digest, options, describe=self.describe, clock=self._clock)
+        try:
+            return Journal.open(root, self._queue_digest, options, describe=self.describe, clock=self._clock)
+        except JournalError as error:
+            message = f"{error}; let this process write there, or name another `directory` in the configuration"
+            raise JournalError(message) from error
 
     def _adopt(self) -> list[Journal]:
         """Take over the journals of dead processes that published to the same queue."""
@@ -321,14 +330,13 @@ class FireForget(Emitter):
             async with AsyncExitStack() as made:
                 try:
                     queue = self._queue or _closing(made, self._adapters.queue())
-                    worker = self._make_worker(queue, made) if self._adapters.embedded else None
+                    make_worker = partial(self._make_worker, queue) if self._adapters.embedded else None
                     runtime = Runtime(journal, self._adopt, self.settings, queue, self._clock, self._hooks)
-                except Exception as error:
-                    _logger.exception("cannot start: events wait in the journal")
-                    self._hooks.error(error)
+                except Exception as error:  # noqa: BLE001 - of whatever kind, it may be over the next time
+                    self._hooks.failed("cannot start: events wait in the journal", error)
                     await self._clock.sleep(self.settings.dispatch.max_backoff_seconds)
                 else:
-                    runtime.start(worker, made.pop_all())
+                    runtime.start(make_worker, made.pop_all())
                     self._runtime, self._waker = runtime, runtime.waker
                     return
 
@@ -354,7 +362,7 @@ class FireForget(Emitter):
             return await self._runtime.drain(max(0.0, until - self._clock.monotonic()))
         return self._journal.pending if self._journal is not None else 0
 
-    def forget_parent(self) -> None:
+    def _forget_parent(self) -> None:
         """In a forked child: leave the parent's journal to the parent and begin with nothing."""
         for journal in (self._journal, *self._neighbours):
             if journal is not None:
@@ -404,7 +412,7 @@ def _forget_parents() -> None:
     if work is not None:
         work.Job.unfinished.clear()
     for fireforget in list(_open):
-        fireforget.forget_parent()
+        fireforget._forget_parent()  # noqa: SLF001 - a method of this module's own class
     _open.clear()
     _let_emit()
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
+import re
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from fireforget._plugin import check_plugin
 from fireforget._settings import Settings, without_secrets
-from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Role, Store
+from fireforget.abc import Backend, Capabilities, DeadLetters, Mailer, Queue, Role, Store, UrlChecker
 from fireforget.errors import BackendNotFoundError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from importlib.metadata import EntryPoint
+    from collections.abc import Iterator, Mapping
+    from importlib.metadata import EntryPoint, EntryPoints
 
-GROUP: Final = "fireforget.backends"
+BACKENDS: Final = "fireforget.backends"
+"""The group of entry points whose names are those that ``backend`` takes."""
+SCHEMES: Final = "fireforget.schemes"
+"""The group of entry points whose names are the schemes of URLs."""
+_SCHEME: Final = re.compile(r"([A-Za-z][\w+.-]*):")
 
 ROLES: Final[tuple[Role, ...]] = ("queue", "store", "mailer")
 
@@ -43,9 +48,41 @@ class Adapters:
     """
 
     def __init__(self, settings: Settings) -> None:
+        from importlib.metadata import entry_points
+
         self._settings = settings
-        for role in ROLES:
-            _entry_point(self._source(role))
+        # Once, since it reads what every installed distribution says of itself.
+        installed = {group: entry_points(group=group) for group in (BACKENDS, SCHEMES)}
+        self._points = {role: self._entry_point(role, installed) for role in ROLES}
+
+    def check(self, queue: Queue | None, store: Store | None) -> None:
+        """Refuse what could never work in this process. Opens nothing, and imports nothing of the user's.
+
+        Args:
+            queue: The one that is used in place of the configured one.
+            store: As `queue`.
+
+        Raises:
+            SettingsError: A URL names no such thing, a lease is too long for the queue, or there is no such plugin.
+        """
+        capabilities = self._check("queue") if queue is None else queue.capabilities
+        if self.embedded:
+            if capabilities is not None:
+                check_lease(self._settings.processing.lease_seconds, capabilities)
+            if store is None:
+                self._check("store")
+            if self._settings.plugin:
+                check_plugin(self._settings.plugin)
+
+    def _check(self, role: Literal["queue", "store"]) -> Capabilities | None:
+        backend = self._backend(role)
+        if not isinstance(backend, UrlChecker):
+            return None
+        try:
+            return backend.check_url(role, self.url(role))
+        except SettingsError as error:
+            message = f"{role}: {error}"
+            raise SettingsError(message) from error
 
     def url(self, role: Role) -> str:
         """The URL of a role: the user's own, or the backend's default."""
@@ -90,37 +127,51 @@ class Adapters:
             found.setdefault(id(backend), (backend, {}))[1][role] = self.url(role)
         yield from found.values()
 
-    def _source(self, role: Role) -> str:
-        """The backend's name or URL scheme that a role asks for."""
+    def _entry_point(self, role: Role, installed: Mapping[str, EntryPoints]) -> EntryPoint:
+        """What the role's URL, else the backend's name asks for."""
         given: str = getattr(self._settings, role)
         if not given:
-            return self._settings.backend
-        scheme = urlsplit(given).scheme
-        if not scheme:
+            return _find(installed, BACKENDS, self._settings.backend)
+        scheme = _SCHEME.match(given)
+        if scheme is None:
             message = f"{role} is no URL: write scheme://..., such as sqlite:///events.db"
             raise SettingsError(message)
-        return scheme
+        return _find(installed, SCHEMES, scheme[1].lower())
 
     def _backend(self, role: Role) -> Backend:
-        name = self._source(role)
+        point = self._points[role]
         try:
-            backend = _entry_point(name).load()
+            backend = point.load()
         except ImportError as error:
-            message = f"the backend {name!r} cannot be imported ({error}): install what it needs"
+            message = f"the backend {point.name!r} cannot be imported ({error}): install what it needs"
             raise BackendNotFoundError(message) from error
         if not isinstance(backend, Backend):
-            message = f"the entry point {name!r} of {GROUP} is not a fireforget.abc.Backend"
+            message = f"the entry point {point.name!r} of {point.group} is not a fireforget.abc.Backend"
             raise BackendNotFoundError(message)
         return backend
 
 
-def _entry_point(name: str) -> EntryPoint:
-    from importlib.metadata import entry_points
+def check_lease(seconds: float, capabilities: Capabilities) -> None:
+    """Compare a lease with what a queue allows.
 
-    found = entry_points(group=GROUP)
+    Raises:
+        SettingsError: It is longer.
+    """
+    longest = capabilities.max_lease_seconds
+    if seconds > longest:
+        message = f"lease_seconds = {seconds:g} in [processing] is too long: this queue allows {longest:g}"
+        raise SettingsError(message)
+
+
+def _find(installed: Mapping[str, EntryPoints], group: str, name: str) -> EntryPoint:
+    found = installed[group]
     for point in found:
         if point.name == name:
             return point
     known = ", ".join(sorted({point.name for point in found})) or "none"
-    message = f"no backend answers to {name!r}; installed: {known}: mend the name, or install what brings it"
+    message = f"no backend answers to {without_secrets(name)!r}; installed: {known}: "
+    if group == BACKENDS and name in installed[SCHEMES].names:
+        message += f"{name}:// begins a URL: give one as queue, store or mailer"
+    else:
+        message += "mend the name, or install what brings it"
     raise BackendNotFoundError(message)

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from fireforget.errors import FireForgetError
+
 if TYPE_CHECKING:
     from fireforget.abc import Message
 
 _logger: Final = logging.getLogger("fireforget")
 
 C = TypeVar("C", bound=Callable[..., object])
+T = TypeVar("T")
 
 
 class Hooks:
@@ -58,6 +61,37 @@ class Hooks:
     def error(self, error: BaseException) -> None:
         """Something unexpected was raised."""
         _call(self._error, error)
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Log that something failed, and tell of it. An error of our own says the mend and needs no traceback."""
+        plain = isinstance(error, FireForgetError)
+        _logger.error("%s: %s", what, str(error) or type(error).__name__, exc_info=None if plain else error)
+        self.error(error)
+
+
+class Hooked:
+    """What has hooks: the part of it that its user registers callbacks with."""
+
+    _hooks: Hooks
+
+    def on_delivered(self, callback: Callable[[Message], T]) -> Callable[[Message], T]:
+        """Call with each `Message` that the queue has taken. A decorator, as the other hooks.
+
+        All of them run in the background thread and should return soon; what one raises is logged and stops nothing.
+        """
+        return self._hooks.on_delivered(callback)
+
+    def on_dropped(self, callback: Callable[[str, int], T]) -> Callable[[str, int], T]:
+        """Call with the reason and the number of accepted events that were given up."""
+        return self._hooks.on_dropped(callback)
+
+    def on_dead_letter(self, callback: Callable[[Message, str], T]) -> Callable[[Message, str], T]:
+        """Call with each `Message` that was put aside for good, and the reason."""
+        return self._hooks.on_dead_letter(callback)
+
+    def on_error(self, callback: Callable[[BaseException], T]) -> Callable[[BaseException], T]:
+        """Call with each unexpected exception: of an adapter, an enricher or work handed to `wait_until`."""
+        return self._hooks.on_error(callback)
 
 
 def _call(callbacks: list[Callable[..., object]] | list[Any], *arguments: object) -> None:

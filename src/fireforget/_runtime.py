@@ -55,6 +55,7 @@ class Runtime:
         self._journal = journal
         self._neighbours = neighbours
         self._settings = settings
+        self._make_worker: Callable[[AsyncExitStack], Worker] | None = None
         self._worker: Worker | None = None
         self._clock = clock
         self._hooks = hooks
@@ -72,22 +73,23 @@ class Runtime:
         self._telemetry = _telemetry.Telemetry()
         self._dropped: dict[str, int] = {}
 
-    def start(self, worker: Worker | None, adapters: AsyncExitStack) -> None:
+    def start(self, make_worker: Callable[[AsyncExitStack], Worker] | None, adapters: AsyncExitStack) -> None:
         """Start the tasks.
 
         Args:
-            worker: The embedded worker; None where none runs in this process.
+            make_worker: Makes the embedded worker, and leaves what it made for it with the stack; None where no worker
+                runs in this process. While it cannot be made, events are published all the same.
             adapters: What is closed with the runtime.
         """
-        self._worker, self._adapters = worker, adapters
+        self._make_worker, self._adapters = make_worker, adapters
         self._keep("the dispatcher", self._dispatcher.run)
         self._keep("the journal's upkeep", self._upkeep)
         if self._settings.journal.durability != "none":
             self._keep("the adoption of journals", self._adopt)
         if self._settings.journal.durability == "power":
             self._keep("the journal's sync", self._sync)
-        if self._worker is not None:
-            self._keep("the worker", self._worker.run)
+        if make_worker is not None:
+            self._keep("the worker", self._work)
 
     async def drain(self, seconds: float) -> int:
         """Deliver what is pending within `seconds`; says how many events are still pending."""
@@ -127,10 +129,17 @@ class Runtime:
             try:
                 await run()
                 return
-            except (Exception, SystemExit) as error:
-                _logger.exception("%s failed and is started again", what)
-                self._hooks.error(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, events wait for the next time
+                self._hooks.failed(f"{what} failed and is started again", error)
                 await self._clock.sleep(self._settings.dispatch.max_backoff_seconds)
+
+    async def _work(self) -> None:
+        if self._worker is None and self._make_worker is not None:
+            async with AsyncExitStack() as made:
+                self._worker = self._make_worker(made)
+                self._adapters.push_async_exit(made.pop_all())
+        if self._worker is not None:
+            await self._worker.run()
 
     async def _upkeep(self) -> None:
         while True:

@@ -1,14 +1,11 @@
 """Configuration: `fireforget.toml`, then ``FIREFORGET_*`` variables, into one frozen `Settings`.
 
-Only this module reads configuration from files and from the environment. A variable is named like its key:
-``FIREFORGET_NAME`` for ``name``, ``FIREFORGET_JOURNAL_DURABILITY`` for ``durability`` in ``[journal]``; a list is
-separated by commas. ``FIREFORGET_CONFIG`` names another file. An unknown key or variable is an error: what is
-misspelt must not be ignored.
+Only this module reads configuration from files and from the environment; ``FIREFORGET_CONFIG`` names another file.
+What is misspelt is not ignored: an unknown key or variable is an error.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -16,17 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
+from fireforget._environment import CONFIG, put
 from fireforget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-PREFIX: Final = "FIREFORGET_"
 DEFAULT_FILE: Final = "fireforget.toml"
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,62}$",
+        description="up to 63 letters, digits, - and _, of which the first is a letter or a digit",
+    ),
+]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,7 +201,7 @@ class Settings(_Section, frozen=True):
     """
 
     backend: str = "local"
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,62}$")] = "fireforget"
+    name: Name = "fireforget"
     directory: str = ".fireforget"
     queue: str = ""
     store: str = ""
@@ -214,21 +218,14 @@ class Settings(_Section, frozen=True):
     processing: ProcessingSettings = ProcessingSettings()
     report: ReportSettings = ReportSettings()
 
-    def __post_init__(self) -> None:
-        """Refuse a secret that is too short.
-
-        Raises:
-            SettingsError: It is.
-        """
-        if self.secret:
-            from fireforget._salt import DailySalt
-
-            DailySalt(self.secret_bytes)
-
     def __repr__(self) -> str:
         """All keys, with the secret and the credentials of URLs left out."""
-        shown = msgspec.structs.asdict(self) | {"secret": "***" if self.secret else ""}
-        return f"Settings({without_secrets(', '.join(f'{name}={value!r}' for name, value in shown.items()))})"
+        shown = msgspec.structs.asdict(self)
+        for name in _URLS:
+            given = str(shown[name])
+            shown[name] = without_secrets(given) if "://" in given or "@" not in given else "***"
+        shown["secret"] = "***" if self.secret else ""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def secret_bytes(self) -> bytes | None:
@@ -241,13 +238,17 @@ class Settings(_Section, frozen=True):
         return Path(self.journal.directory or Path(self.directory, "journal"))
 
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+_URLS: Final = ("backend", "queue", "store", "mailer", "source")
+"""What is a URL, or was meant to be something else and got one."""
+_CREDENTIALS: Final = re.compile(r"(?s)(?<!/)//(?=[^/?#\s]*[:@]).*@")
+"""All up to the last ``@`` after a URL's authority that has a user or a port, so that whatever stands in a password is
+left out: a quote, a space, even a ``/`` or an ``@`` that should have been escaped."""
 _SECRET_PARAMETERS: Final = re.compile(r"(?i)((?:password|secret|key|token|signature|sig)=)[^&\s'\"]+")
 
 
 def without_secrets(text: str) -> str:
-    """The text with credentials in URLs replaced by ``***``."""
-    return _SECRET_PARAMETERS.sub(r"\1***", _CREDENTIALS.sub("***", text))
+    """The URL, or the text with a URL in it, with credentials replaced by ``***``; rather too much than too little."""
+    return _SECRET_PARAMETERS.sub(r"\1***", _CREDENTIALS.sub("//***@", text))
 
 
 def load_settings(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -263,30 +264,67 @@ def load_settings(path: str | os.PathLike[str] | None = None, environ: Mapping[s
     variables = os.environ if environ is None else environ
     file = settings_path(path, variables)
     table = {} if file is None else _read(file)
-    for name, value in variables.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
-            _set(table, name, value)
-    return settings_from(table)
+    return settings_from(table, put(variables, table, Settings))
 
 
 def settings_path(path: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
     """Which file `load_settings` reads with the same arguments; None where it reads none."""
     variables = os.environ if environ is None else environ
-    named = path if path is not None else variables.get(f"{PREFIX}CONFIG")
+    named = path if path is not None else variables.get(CONFIG)
     file = Path(named or DEFAULT_FILE)
     return file if named or file.is_file() else None
 
 
-def settings_from(table: Mapping[str, Any]) -> Settings:
+def settings_from(table: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> Settings:
     """Make settings from a table, as it stands in the file.
+
+    Args:
+        table: The keys and their values.
+        variables: The environment variables that some came from, by key, such as ``journal.durability``.
 
     Raises:
         SettingsError: As for `load_settings`.
     """
+    return _convert(table, strict=False, variables=variables or {})
+
+
+def checked(settings: Settings) -> Settings:
+    """Settings that were made in code, once their values are known to fit.
+
+    Raises:
+        SettingsError: As for `load_settings`.
+    """
+    if not isinstance(settings, Settings):
+        message = f"settings must be made by Settings(...) or load_settings(...), not {type(settings).__name__}"
+        raise SettingsError(message)
+    return _convert(_table(settings), strict=True, variables={})
+
+
+def _convert(table: Mapping[str, Any], *, strict: bool, variables: Mapping[str, str]) -> Settings:
     try:
-        return msgspec.convert(table, Settings, strict=False)
+        settings = msgspec.convert(table, Settings, strict=strict)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(str(error))) from None
+        from fireforget._unfit import explain
+
+        why = explain(table, Settings, strict=strict, variables=variables)
+        raise SettingsError(why or f"unfit setting: {error}") from None
+    if settings.secret_bytes:
+        from fireforget._salt import DailySalt
+
+        DailySalt(settings.secret_bytes)  # which refuses one that is too short
+    journal = settings.journal
+    if journal.max_bytes < 2 * journal.segment_bytes:
+        ratio = f"{journal.segment_bytes} of {journal.max_bytes}"
+        message = f"journal.segment_bytes must be at most half of journal.max_bytes, not {ratio}"
+        raise SettingsError(message)
+    return settings
+
+
+def _table(value: Any) -> Any:
+    """The table that a struct was made of, all the way down: what is in it already is checked again, too."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    return {key: _table(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -300,58 +338,3 @@ def _read(file: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"{file} is not valid TOML: {error}"
         raise SettingsError(message) from error
-
-
-_SECTIONS: Final = {
-    "journal": JournalSettings,
-    "dispatch": DispatchSettings,
-    "http": HttpSettings,
-    "processing": ProcessingSettings,
-    "report": ReportSettings,
-}
-_LISTS: Final = frozenset({"exclude", "ip_fields", "recipients"})
-
-
-def _set(table: dict[str, Any], variable: str, value: str) -> None:
-    """Put the value of one environment variable where the file would have it."""
-    key = variable.removeprefix(PREFIX).lower()
-    if key in Settings.__struct_fields__ and key not in _SECTIONS and key != "sampling":
-        table[key] = value
-        return
-    for section, kind in _SECTIONS.items():
-        name = key.removeprefix(f"{section}_")
-        if name != key and name in kind.__struct_fields__ and name != "prices":
-            inner = table.setdefault(section, {})
-            if isinstance(inner, dict):  # else the file has no table there, which is said when it is made to settings
-                inner[name] = [part.strip() for part in value.split(",") if part.strip()] if name in _LISTS else value
-            return
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.__struct_fields__ if name not in {*_SECTIONS, "sampling"}]
-    known += [
-        f"{PREFIX}{section}_{name}".upper()
-        for section, kind in _SECTIONS.items()
-        for name in kind.__struct_fields__
-        if name != "prices"
-    ]
-    message = f"{variable} is no setting{suggest(variable, known)}; unset it or mend its name"
-    raise SettingsError(message)
-
-
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$\.?(?P<at>[^`]*)`)?")
-
-
-def _explain(error: str) -> str:
-    """Msgspec's message, in the words of who writes the file."""
-    unknown = _UNKNOWN.fullmatch(error)
-    if unknown is None:
-        return f"unfit setting: {error.replace(' - at `$.', ' - at `')}"
-    section = unknown["at"] or ""
-    kind = _SECTIONS.get(section, Settings)
-    place = f"[{section}]" if section else "the top level"
-    return f"unknown key {unknown['key']!r} in {place}{suggest(unknown['key'], kind.__struct_fields__)}"
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that is not known: what was probably meant, else what there is."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f": did you mean {close[0]!r}?" if close else f": known are {', '.join(names)}"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fireforget._settings import PREFIX, Settings
+from fireforget._environment import PREFIX
+from fireforget._settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

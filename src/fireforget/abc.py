@@ -46,6 +46,7 @@ __all__ = [
     "Step",
     "Store",
     "SystemClock",
+    "UrlChecker",
     "decode_event",
     "encode_event",
     "is_uuid7",
@@ -371,11 +372,12 @@ class Mailer(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Makes adapters from URLs; registered in the entry-point group ``fireforget.backends``.
+    """Makes adapters from URLs; registered in two groups of entry points.
 
-    One entry point carries the backend's own name (``local``) and one each URL scheme that it answers to
-    (``sqlite``, ``memory``). The makers do no I/O and raise `SettingsError` for a URL that they cannot use. A backend
-    may be a `Provisioner` besides, and its adapters `Checkable`.
+    In ``fireforget.backends`` by its own name (``local``), which the setting ``backend`` takes; in
+    ``fireforget.schemes`` by each scheme of a URL that it answers to (``sqlite``, ``memory``). The makers do no I/O and
+    raise `SettingsError` for a URL that they cannot use. A backend may be a `UrlChecker` and a `Provisioner` besides,
+    and its adapters `Checkable`.
     """
 
     @property
@@ -401,6 +403,25 @@ class Backend(Protocol):
 
     def mailer(self, url: str) -> Mailer:
         """Make the mailer that the URL names."""
+        ...
+
+
+@runtime_checkable
+class UrlChecker(Protocol):
+    """What any backend may be besides: it tells what is wrong with a URL before an adapter is needed.
+
+    An application then fails as it starts, and not in its background.
+    """
+
+    def check_url(self, role: Literal["queue", "store"], url: str) -> Capabilities | None:
+        """Refuse a URL that does not name what the role needs. No I/O, and nothing heavy is loaded.
+
+        Returns:
+            What the queue can do, for that role; None where only the adapter knows.
+
+        Raises:
+            SettingsError: The URL cannot be used; the message says the mend.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from fireforget._context import current
 from fireforget._request import RequestContext, RequestSource, route_template
 from fireforget._work import current_loop
+from fireforget.errors import FireForgetError
 
 if TYPE_CHECKING:
     from fireforget._settings import HttpSettings
@@ -164,6 +165,8 @@ class Lifespan:
         if message["type"] == "lifespan.startup":
             try:
                 self._host.start()
+            except FireForgetError as error:
+                _logger.warning("cannot start: events are refused until it is possible: %s", error)
             except Exception:
                 _logger.exception("cannot start: events are refused until it is possible")
         return message

@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_from_an_application_to_the_report(workspace: Workspace) -> None:
     assert after["queue"]["visible"] == 0
     assert json.loads(run("events", "--json").stdout)["data"] == {"text": "tea"}
     assert "1 query" in run("report").stdout
+
+
+def test_it_runs_as_a_module_too() -> None:
+    command = [sys.executable, "-m", "fireforget", "--version"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert told.stdout.startswith("fireforget ")
 
 
 def test_an_error_is_one_line(workspace: Workspace) -> None:

@@ -57,8 +57,9 @@ def test_the_embedded_backend_the_command_and_the_plugin_are_found(wheel: zipfil
 
     assert dict(entry_points["console_scripts"]) == {"fireforget": "fireforget.cli:main"}
     assert dict(entry_points["pytest11"]) == {"fireforget": "fireforget.testing.plugin"}
-    assert dict(entry_points["fireforget.backends"]) == dict.fromkeys(
-        ["file", "local", "memory", "smtp", "sqlite"], "fireforget.local:backend"
+    assert dict(entry_points["fireforget.backends"]) == {"local": "fireforget.local:backend"}
+    assert dict(entry_points["fireforget.schemes"]) == dict.fromkeys(
+        ["file", "memory", "smtp", "sqlite"], "fireforget.local:backend"
     )
 
 

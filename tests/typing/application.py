@@ -119,7 +119,7 @@ def delivered(message: Message) -> None:
 def dropped(reason: str, count: int) -> None: ...
 
 
-ff.on_error("mail me")  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+ff.on_error("mail me")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def running(event: Event) -> None:

@@ -1,10 +1,12 @@
 """The one object: from the first event to the close, with whatever adapters it is given."""
 
 import asyncio
+import io
 import itertools
 import logging
+import pydoc
 import threading
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ from fireforget._lanes import Lanes
 from fireforget._settings import DispatchSettings, HttpSettings, JournalSettings, ProcessingSettings
 from fireforget.abc import Event, Message, Outcome, Query, Queue
 from fireforget.asgi import Receive, Scope, Send
-from fireforget.errors import TransientError
+from fireforget.errors import JournalError, TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
+from fireforget.processing import Worker, factory
 from fireforget.testing.clock import ManualClock
 from tests.asgi import call, http_scope
 from tests.emitting import Pen
@@ -126,6 +129,20 @@ def test_a_configuration_that_cannot_work_is_told_at_once() -> None:
         FireForget(Settings(queue="moon://x"))
 
 
+@pytest.mark.parametrize("app", [None, "app", 3])
+def test_only_what_can_be_called_is_wrapped(app: Any) -> None:
+    with pytest.raises(TypeError, match=f"an ASGI application, which can be called, not {type(app).__name__}"):
+        FireForget(Settings()).wrap(app)
+
+
+@pytest.mark.parametrize("hook", ["on_delivered", "on_dropped", "on_dead_letter", "on_error", "before_emit"])
+def test_its_help_tells_of_the_hooks(hook: str) -> None:
+    told = io.StringIO()
+    pydoc.Helper(output=told).help(FireForget)
+
+    assert f"{hook}(self, " in told.getvalue()
+
+
 def test_the_secret_reaches_the_sessions_of_requests_and_the_processing(name: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         ff.emit("query", {"ip": "203.0.113.9"})
@@ -221,6 +238,39 @@ def test_what_the_overflow_gives_up_is_counted_and_told(tmp_path: Path, name: st
     assert {reason for reason, _ in dropped} == {"overflow"}
 
 
+def test_where_the_journal_cannot_be_made_the_message_says_the_mend(tmp_path: Path, name: str) -> None:
+    (tmp_path / "taken").write_text("")
+    ff = FireForget(settings(name, directory=str(tmp_path / "taken"), journal=JournalSettings()))
+
+    with pytest.raises(JournalError, match=r"let this process write there, or name another `directory`"), ff:
+        pass
+
+
+def test_a_server_that_starts_without_a_journal_says_so_in_one_line(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError  # it has no lifespan
+
+    (tmp_path / "taken").write_text("")
+    ff = FireForget(settings(name, directory=str(tmp_path / "taken"), journal=JournalSettings()))
+    asked = iter(["lifespan.startup", "lifespan.shutdown"])
+    answered: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": next(asked)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answered.append(message["type"])
+
+    asyncio.run(ff.wrap(app)({"type": "lifespan"}, receive, send))
+
+    assert answered == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    (line,) = caplog.messages
+    assert line.startswith("cannot start: events are refused until it is possible: cannot make a journal in")
+    assert "Traceback" not in caplog.text
+
+
 # How it begins
 
 
@@ -287,6 +337,35 @@ def test_while_the_backend_cannot_start_events_wait(
     assert len(stored(store)) == 1
     assert [str(error) for error in errors] == ["not yet", "not yet"]
     assert caplog.text.count("cannot start: events wait in the journal") == 2
+
+
+def test_while_the_worker_cannot_be_made_events_are_published(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors, may = list[BaseException](), threading.Event()
+    make = factory.make_worker
+
+    def make_worker(*roles: Any) -> Worker:
+        if not may.is_set():
+            raise SettingsError("geo_database = 'x.mmdb' cannot be read: name another")
+        return make(*roles)
+
+    monkeypatch.setattr(factory, "make_worker", make_worker)
+    queue, store = TestedQueue(name), MemoryStore(name)
+    ff = FireForget(settings(name, dispatch=DispatchSettings(max_backoff_seconds=0.01)), queue=queue)
+    ff.on_error(errors.append)
+    with ff:
+        ff.emit("query", {})
+        assert ff.drain_blocking() == 0
+        published, stored_before = len(queue.published), stored(store)
+        wait_for(lambda: len(errors) > 1)
+        may.set()
+        wait_for(lambda: stored(store))
+
+    assert (published, stored_before) == (1, [])
+    assert {type(error) for error in errors} == {SettingsError}
+    assert "the worker failed and is started again: geo_database = 'x.mmdb' cannot be read: name another" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_where_no_thread_can_be_started_events_wait_in_the_journal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """From one line of configuration to adapters."""
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import pytest
 
-from fireforget import BackendNotFoundError, Settings, SettingsError
-from fireforget._backends import GROUP, Adapters
+from fireforget import BackendNotFoundError, FireForget, Settings, SettingsError
+from fireforget._backends import BACKENDS, SCHEMES, Adapters
 from fireforget._settings import ProcessingSettings
 from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Store
 from fireforget.local.memory import MemoryQueue, MemoryStore
@@ -44,13 +47,14 @@ def third_party(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed beside the embedded backend: a cloud, a package without a backend, and one that cannot be imported."""
     import importlib.metadata
 
-    installed = importlib.metadata.entry_points(group=GROUP)
+    installed = [point for group in (BACKENDS, SCHEMES) for point in importlib.metadata.entry_points(group=group)]
     added = [
-        EntryPoint("cloud", f"{__name__}:cloud", GROUP),
-        EntryPoint("hollow", f"{__name__}:nothing", GROUP),
-        EntryPoint("broken", "absent_module_of_a_backend:backend", GROUP),
+        EntryPoint("cloud", f"{__name__}:cloud", BACKENDS),
+        EntryPoint("cloud", f"{__name__}:cloud", SCHEMES),
+        EntryPoint("hollow", f"{__name__}:nothing", BACKENDS),
+        EntryPoint("broken", "absent_module_of_a_backend:backend", BACKENDS),
     ]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: EntryPoints([*installed, *added]))
+    monkeypatch.setattr(importlib.metadata, "entry_points", EntryPoints([*installed, *added]).select)
 
 
 def test_one_line_names_all_adapters(tmp_path: Path) -> None:
@@ -91,10 +95,116 @@ def test_the_worker_is_embedded_where_the_queue_is_local(third_party: None) -> N
     assert embedded(True, "cloud") is True
 
 
-@pytest.mark.parametrize("settings", [Settings(backend="moon"), Settings(queue="moon://x"), Settings(mailer="moon:x")])
-def test_an_unknown_backend_is_an_error_at_once_that_names_the_known_ones(settings: Settings) -> None:
-    with pytest.raises(BackendNotFoundError, match="no backend answers to 'moon'; installed: .*local, memory.*sqlite"):
+@pytest.mark.parametrize(
+    ("settings", "known"),
+    [
+        (Settings(backend="moon"), "local"),
+        (Settings(queue="moon://x"), "file, memory, smtp, sqlite"),
+        (Settings(mailer="moon:x"), "file, memory, smtp, sqlite"),
+    ],
+)
+def test_an_unknown_backend_is_an_error_at_once_that_names_the_known_ones(settings: Settings, known: str) -> None:
+    with pytest.raises(BackendNotFoundError) as caught:
         Adapters(settings)
+
+    assert str(caught.value) == (
+        f"no backend answers to 'moon'; installed: {known}: mend the name, or install what brings it"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["memory", "sqlite", "smtp", "file"])
+def test_the_scheme_of_a_url_is_no_backend(scheme: str) -> None:
+    with pytest.raises(BackendNotFoundError) as caught:
+        Adapters(Settings(backend=scheme))
+
+    assert str(caught.value).startswith(f"no backend answers to {scheme!r}; installed: local: ")
+    assert str(caught.value).endswith(f"{scheme}:// begins a URL: give one as queue, store or mailer")
+
+
+@pytest.mark.parametrize("url", ["smtp://me:hunter2@host", "sqlite://[me:hunter2@host", "//me:hunter2@host"])
+def test_a_url_in_the_wrong_place_shows_no_secret(url: str) -> None:
+    for settings in (Settings(backend=url), Settings(queue=url)):
+        with pytest.raises(SettingsError) as caught:
+            FireForget(settings)
+
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Settings(queue="sqlite:"), "queue: this is not a URL: write scheme://"),
+        (Settings(queue="file:///mail"), "file:// names no queue: write sqlite:///path.db or memory://name"),
+        (Settings(store="sqlite:///"), "store: a sqlite URL names a file"),
+        (Settings(store="memory://a/b"), "write memory://name"),
+        (
+            Settings(processing=ProcessingSettings(lease_seconds=1e6)),
+            "lease_seconds = 1e+06 in [processing] is too long",
+        ),
+        (
+            Settings(plugin="no_such_module"),
+            "plugin = 'no_such_module' cannot be imported: there is no 'no_such_module'",
+        ),
+        (Settings(plugin="json.absent"), "there is no 'json.absent'"),
+        (Settings(plugin="textwrap.py"), "there is no 'textwrap.py'"),
+        (Settings(plugin="json.decoder.x"), "there is no 'json.decoder.x'"),
+        (Settings(plugin=".analytics"), "there is no ''"),
+    ],
+)
+def test_what_could_never_work_is_told_as_the_application_starts(settings: Settings, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        FireForget(settings)
+
+    assert message in str(caught.value)
+
+
+def test_where_no_worker_runs_only_the_queue_is_looked_at() -> None:
+    processing = ProcessingSettings(embedded=False, lease_seconds=1e6)
+
+    FireForget(Settings(processing=processing, store="sqlite:///", plugin="no_such_module"))
+
+
+def test_adapters_that_are_given_stand_for_their_urls() -> None:
+    settings = Settings(queue="sqlite:", store="sqlite:")
+
+    FireForget(settings, queue=MemoryQueue(""), store=MemoryStore(""))
+    with pytest.raises(SettingsError, match="lease_seconds"):
+        FireForget(
+            msgspec.structs.replace(settings, processing=ProcessingSettings(lease_seconds=1e6)),
+            queue=MemoryQueue(""),
+            store=MemoryStore(""),
+        )
+
+
+def test_a_backend_that_cannot_tell_early_is_not_asked(third_party: None) -> None:
+    FireForget(Settings(backend="cloud", processing=ProcessingSettings(embedded=True)))
+
+
+def test_the_plugin_and_its_packages_are_looked_for_and_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("__init__", "events/__init__", "events/types", "bare/types"):
+        file = tmp_path / "shop_of_mine" / f"{module}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    FireForget(Settings(plugin="shop_of_mine.events.types"))
+    FireForget(Settings(plugin="shop_of_mine.bare.types"))
+    FireForget(Settings(plugin="json.decoder"))
+    with pytest.raises(SettingsError, match=r"there is no 'shop_of_mine\.absent'"):
+        FireForget(Settings(plugin="shop_of_mine.absent"))
+
+
+def test_nothing_is_opened_or_started_to_look(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading, fireforget; fireforget.FireForget(); "
+        "print(sorted({'asyncio', 'sqlite3', 'smtplib'} & set(sys.modules)), threading.active_count())"
+    )
+    told = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    assert told.stdout == "[] 1\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_url_is_an_error_that_shows_no_secret() -> None:

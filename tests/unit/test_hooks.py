@@ -2,6 +2,7 @@
 
 import pytest
 
+from fireforget import SettingsError
 from fireforget._hooks import Hooks
 from fireforget.abc import Message
 
@@ -57,3 +58,17 @@ def test_a_hook_that_raises_is_logged_and_stops_neither_the_others_nor_the_calle
     assert told == [error]
     assert [record.getMessage() for record in caplog.records] == ["a hook of the application failed"]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_error_of_our_own_is_logged_without_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    hooks, told = Hooks(), list[BaseException]()
+    hooks.on_error(told.append)
+
+    hooks.failed("it failed", SettingsError("mend it"))
+    hooks.failed("it failed", ZeroDivisionError())
+
+    plain, whole = caplog.records
+    assert [plain.getMessage(), whole.getMessage()] == ["it failed: mend it", "it failed: ZeroDivisionError"]
+    assert plain.exc_info is None
+    assert whole.exc_info is not None
+    assert len(told) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fireforget.abc import Backend, DeadLetters, Mailer, Message, Queue, Store
+from fireforget.abc import Backend, DeadLetters, Mailer, Message, Queue, Store, UrlChecker
 from fireforget.errors import SettingsError
 from fireforget.local import backend
 from fireforget.local.mail import FileMailer, SMTPMailer
@@ -27,10 +27,12 @@ def test_it_is_a_backend_whose_adapters_are_what_the_ports_say(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == [], "making an adapter touches nothing"
 
 
-@pytest.mark.parametrize("name", ["local", "sqlite", "memory", "file", "smtp"])
-def test_it_answers_to_its_names(name: str) -> None:
-    (entry_point,) = entry_points(group="fireforget.backends", name=name)
-    assert entry_point.load() is backend
+def test_it_answers_to_its_name_and_to_its_schemes() -> None:
+    (name,) = entry_points(group="fireforget.backends")
+    schemes = entry_points(group="fireforget.schemes")
+    assert name.name == "local"
+    assert {point.name for point in schemes} == {"sqlite", "memory", "file", "smtp"}
+    assert {id(point.load()) for point in (name, *schemes)} == {id(backend)}
 
 
 def test_a_relative_path_has_three_slashes_and_an_absolute_one_four(
@@ -117,6 +119,17 @@ def test_a_url_that_names_nothing_is_refused_with_the_mend(maker: str, url: str,
     with pytest.raises(SettingsError) as caught:
         getattr(backend, maker)(url)
     assert mend in str(caught.value)
+    if maker in {"queue", "store"}:
+        with pytest.raises(SettingsError) as early:
+            backend.check_url(maker, url)  # type: ignore[arg-type]
+        assert str(early.value) == str(caught.value)
+
+
+def test_a_good_url_is_told_from_a_bad_one_before_an_adapter_is_made(tmp_path: Path) -> None:
+    assert isinstance(backend, UrlChecker)
+    for url in ("memory://x", f"sqlite:///{tmp_path}/x.db"):
+        assert backend.check_url("queue", url) == backend.queue(url).capabilities
+        assert backend.check_url("store", url) is None
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from fireforget.errors import PermanentError, SettingsError, TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
 from fireforget.processing import Intake, Processor, Worker
 from fireforget.reporting.scheduled import LEASE_SECONDS, ScheduledReport
-from tests.clock import ManualClock
+from fireforget.testing.clock import ManualClock
 from tests.pipeline import unused_name
 from tests.reports import asked, full, moment
 from tests.waiting import eventually, wait_for

@@ -1,11 +1,21 @@
 """The configuration: where it comes from, what it refuses, and that it keeps secrets."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fireforget import Settings, SettingsError, load_settings
-from fireforget._settings import DispatchSettings, JournalSettings, settings_from, without_secrets
+from fireforget import (
+    DispatchSettings,
+    FireForget,
+    HttpSettings,
+    JournalSettings,
+    ReportSettings,
+    Settings,
+    SettingsError,
+    load_settings,
+)
+from fireforget._settings import Price, settings_from, without_secrets
 
 FILE = """
 backend = "local"
@@ -120,14 +130,29 @@ def test_the_variables_of_the_process_are_read(empty: Path, monkeypatch: pytest.
         ('nmae = "x"', "unknown key 'nmae' in the top level: did you mean 'name'?"),
         ("[journal]\ndurabilty = 1", "unknown key 'durabilty' in [journal]: did you mean 'durability'?"),
         ("[dispatch]\nzzz = 1", "unknown key 'zzz' in [dispatch]: known are lanes, pack_bytes,"),
-        ('[journal]\ndurability = "forever"', "at `journal.durability`"),
-        ("drain_seconds = 0", "at `drain_seconds`"),
-        ("drain_seconds = nan", "drain_seconds"),
-        ("[sampling]\nquery = 1.5", "at `sampling[...]`"),
-        ("[dispatch]\nlanes = 0", "at `dispatch.lanes`"),
-        ('name = "no/slash"', "at `name`"),
-        ("max_event_bytes = 131073", "at `max_event_bytes`"),
-        ('journal = "here"', "at `journal`"),
+        ('[journal]\ndurability = "forever"', 'journal.durability must be "process", "power" or "none", not "forever"'),
+        ("drain_seconds = 0", "drain_seconds must be a number above 0, not 0"),
+        ("drain_seconds = nan", "drain_seconds must be a number above 0, not NaN"),
+        ('drain_seconds = "x"', 'drain_seconds must be a number above 0, not "x"'),
+        ("[sampling]\nquery = 1.5", "sampling.query must be a number from 0 to 1, not 1.5"),
+        ("[dispatch]\nlanes = 0", "dispatch.lanes must be a whole number from 1 to 1024, not 0"),
+        ("[dispatch]\npack_bytes = -1", "dispatch.pack_bytes must be a whole number of at least 0, not -1"),
+        ('name = "no/slash"', "name must be up to 63 letters, digits, - and _, of which the first is"),
+        ("max_event_bytes = 131073", "max_event_bytes must be a whole number from 256 to 131072, not 131073"),
+        ('journal = "here"', 'journal must be a table, its keys below [journal], not "here"'),
+        ("sampling = 1", "sampling must be a table, not 1"),
+        ("[sampling]\nhttp.request = 0.5", 'sampling.http.request: a name with a dot stands in quotes: "http.request"'),
+        ('sampling."a.b" = 2', 'sampling."a.b" must be a number from 0 to 1, not 2'),
+        ("[report.prices.m-4.1]\ninput = 1\noutput = 1", 'a name with a dot stands in quotes: "m-4.1"'),
+        ("[report.prices.m]\ninput = 1", "[report.prices.m] needs the key 'output'"),
+        ('http.events = "yes"', 'http.events must be true or false, not "yes"'),
+        ('processing.embedded = "x"', 'processing.embedded must be true or false, not "x"'),
+        ('http.exclude = "/a"', 'http.exclude must be a list, such as ["a", "b"], not "/a"'),
+        ('http.exclude = ["/a", 1]', "http.exclude[1] must be a text, not a number"),
+        (
+            "journal.segment_bytes = 4194304\njournal.max_bytes = 8388607",
+            "journal.segment_bytes must be at most half of journal.max_bytes, not 4194304 of 8388607",
+        ),
     ],
 )
 def test_what_is_misspelt_or_unfit_is_named(empty: Path, content: str, message: str) -> None:
@@ -145,9 +170,10 @@ def test_what_is_misspelt_or_unfit_is_named(empty: Path, content: str, message: 
         ("FIREFORGET_NAMES", "FIREFORGET_NAME"),
         ("FIREFORGET_JOURNAL_DURABLITY", "FIREFORGET_JOURNAL_DURABILITY"),
         ("FIREFORGET_DISPATCH", "FIREFORGET_DISPATCH_"),
-        ("FIREFORGET_SAMPLING", "unset it or mend its name"),
+        ("FIREFORGET_SAMPLING", "only the file can hold it, below [sampling]"),
+        ("FIREFORGET_JOURNAL", "set its keys, such as FIREFORGET_JOURNAL_DIRECTORY"),
         ("FIREFORGET_" + "Q" * 40, "known are FIREFORGET_BACKEND, "),
-        ("FIREFORGET_REPORT_PRICES", "FIREFORGET_REPORT_"),
+        ("FIREFORGET_REPORT_PRICES", "only the file can hold it, below [report.prices]"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_an_error_with_a_mend(variable: str, suggestion: str) -> None:
@@ -161,7 +187,7 @@ def test_a_variable_that_is_no_setting_is_an_error_with_a_mend(variable: str, su
 def test_a_variable_below_a_key_that_is_no_table_is_named(empty: Path) -> None:
     (empty / "fireforget.toml").write_text('journal = "here"')
 
-    with pytest.raises(SettingsError, match="`journal`"):
+    with pytest.raises(SettingsError, match="journal must be a table"):
         load_settings(environ={"FIREFORGET_JOURNAL_DURABILITY": "none"})
 
 
@@ -179,6 +205,12 @@ def test_a_relative_journal_directory_of_its_own_is_taken() -> None:
         ("servicebus://n?SharedAccessSignature=abc", "servicebus://n?SharedAccessSignature=***"),
         ("sqlite:///a@b.db", "sqlite:///a@b.db"),
         ("nothing to hide", "nothing to hide"),
+        ("smtp://user:pa'ss@host", "smtp://***@host"),
+        ('smtp://user:pa"s s@host', "smtp://***@host"),
+        ("smtp://user:p@ssw0rd@host", "smtp://***@host"),
+        ("smtp://user:pa/ss@host", "smtp://***@host"),
+        ("smtp://user:p@s/s@host", "smtp://***@host"),
+        ("cannot reach smtp://me:p@ss@host: refused", "cannot reach smtp://***@host: refused"),
     ],
 )
 def test_credentials_are_left_out(text: str, shown: str) -> None:
@@ -190,6 +222,16 @@ def test_settings_can_be_shown_without_giving_secrets_away() -> None:
 
     assert "hunter2" not in repr(settings)
     assert "host/q" in repr(settings)
+
+
+@pytest.mark.parametrize("mark", ["'", '"', " ", "@", "/", "@/", "/@", "#", "?", "\n"])
+@pytest.mark.parametrize("slashes", ["//", "/", ""])
+def test_no_part_of_a_password_is_shown(mark: str, slashes: str) -> None:
+    url = f"smtp:{slashes}ME:ZULU{mark}ZULU@host"
+
+    for settings in (Settings(mailer=url), Settings(backend=url)):
+        assert "ZULU" not in repr(settings)
+        assert "ME:" not in repr(settings)
 
 
 def test_a_secret_is_not_shown() -> None:
@@ -206,6 +248,83 @@ def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SettingsError, match="the secret has 7 bytes: use at least 16 random ones") as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("FIREFORGET_DRAIN_SECONDS", "ten", 'FIREFORGET_DRAIN_SECONDS must be a number above 0, not "ten"'),
+        ("FIREFORGET_HTTP_EVENTS", "yes", 'FIREFORGET_HTTP_EVENTS must be true or false, not "yes"'),
+        ("FIREFORGET_NAME", "a b", "FIREFORGET_NAME must be up to 63 letters"),
+        ("FIREFORGET_JOURNAL_DURABILITY", "x", 'FIREFORGET_JOURNAL_DURABILITY must be "process", "power" or "none"'),
+    ],
+)
+def test_an_unfit_variable_is_named(empty: Path, variable: str, value: str, message: str) -> None:
+    (empty / "fireforget.toml").write_text(FILE)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ={variable: value})
+
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "secret = 1234567890",
+        "queue = 1234567890",
+        'name = "smtp://me:1234567890@x"',
+        'processing.batch = "smtp:me:1234567890@x"',
+        f"processing.batch = 'x{'1234567890' * 9}'",
+    ],
+)
+def test_what_may_be_a_secret_is_not_quoted(empty: Path, content: str) -> None:
+    (empty / "fireforget.toml").write_text(content)
+
+    with pytest.raises(SettingsError, match="must be") as caught:
+        load_settings()
+
+    assert "1234567890" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (Settings(name="a b"), "name must be up to 63 letters"),
+        (Settings(drain_seconds=-1), "drain_seconds must be a number above 0, not -1"),
+        (Settings(drain_seconds="3"), 'drain_seconds must be a number above 0, not "3"'),  # type: ignore[arg-type]
+        (Settings(sampling={"q": 7}), "sampling.q must be a number from 0 to 1, not 7"),
+        (Settings(sampling={1: 0.5}), "the names in sampling must be texts, not 1"),  # type: ignore[dict-item]
+        (Settings(directory=Path("x")), "directory must be a text, not an object of the class PosixPath"),  # type: ignore[arg-type]
+        (Settings(http=3), "http must be HttpSettings(...), not 3"),  # type: ignore[arg-type]
+        (
+            Settings(journal={"durability": "x"}),  # type: ignore[arg-type]
+            'journal.durability must be "process", "power" or "none", not "x"',
+        ),
+        (Settings(dispatch=DispatchSettings(lanes=0)), "dispatch.lanes must be a whole number from 1 to 1024, not 0"),
+        (Settings(report=ReportSettings(prices={"m": Price(input=-1, output=1)})), "report.prices.m.input must be"),
+        (Settings(secret=b"x" * 16), "secret must be a text, not an object of the class bytes"),  # type: ignore[arg-type]
+        (Settings(secret="short"), "the secret has 5 bytes: use at least 16 random ones"),
+        (
+            Settings(journal=JournalSettings(max_bytes=8 * 1024 * 1024, segment_bytes=8 * 1024 * 1024)),
+            "journal.segment_bytes must be at most half of journal.max_bytes",
+        ),
+        ("conf.toml", "settings must be made by Settings(...) or load_settings(...), not str"),
+    ],
+)
+def test_settings_made_in_code_are_held_to_the_same(settings: Any, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        FireForget(settings)
+
+    assert str(caught.value).startswith(message)
+
+
+def test_tables_and_lists_in_code_are_taken_as_in_the_file() -> None:
+    journal: Any = {"durability": "none"}
+    http: Any = HttpSettings(exclude=["/x"])  # type: ignore[arg-type]
+    ff = FireForget(Settings(journal=journal, http=http))
+
+    assert ff.settings == Settings(journal=JournalSettings(durability="none"), http=HttpSettings(exclude=("/x",)))
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -131,7 +131,7 @@ async def test_a_wrapped_application_is_captured_with_its_work(fireforget: Captu
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    transport = httpx.ASGITransport(ff.wrap(app))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(ff.wrap(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
         await client.get("/a")
         await client.get("/b")

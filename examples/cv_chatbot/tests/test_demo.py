@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ def test_it_loses_nothing_and_waits_for_nothing(tmp_path: Path, capfd: pytest.Ca
     assert demo.main([*CHEF, "--clients", "4", "--directory", str(tmp_path)]) == 0
     said = capfd.readouterr().out
     assert "Bruno Castellani: 12 skills, 31 questions, 4 clients" in said
+    for name in NAMES:
+        assert re.search(rf"^Asking \d+ questions, {name} \.\.\.$", said, re.MULTILINE)
     slow, fast = (float(re.search(rf"{name} +\d+ +([\d.]+) ms", said)[1]) for name in NAMES)  # type: ignore[index]
     assert slow > 200 > 2 * fast
     answers = len(popular([""] * 31))
@@ -80,6 +83,26 @@ def test_a_wrong_file_ends_it_with_one_line(tmp_path: Path, capfd: pytest.Captur
         said = capfd.readouterr()
         assert said.err.startswith(f"{file}: ")
         assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("directory", ["/proc/x", "/proc"])
+def test_a_directory_that_cannot_be_used_ends_it_with_one_line(
+    directory: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.main(["--directory", directory]) == 2
+    assert re.fullmatch(rf"{directory}: .+; name another --directory\n", capfd.readouterr().err)
+
+
+def test_ctrl_c_stops_it_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(demo, "measure", interrupted)
+    assert demo.main([*CHEF, "--directory", str(tmp_path)]) == 130
+    assert capfd.readouterr().err == "stopped\n"
 
 
 @pytest.mark.parametrize(

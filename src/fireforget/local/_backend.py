@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import SplitResult, unquote
 
 import anyio.to_thread
 
 from fireforget.errors import SettingsError
 from fireforget.local import _directory, _url
+from fireforget.local._limits import CAPABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fireforget.abc import Clock, DeadLetters, Mailer, Queue, Role, Step, Store
+    from fireforget.abc import Capabilities, Clock, DeadLetters, Mailer, Queue, Role, Step, Store
     from fireforget.local.mail import Encryption
     from fireforget.local.sqlite import Synchronous
 
@@ -42,6 +43,19 @@ class LocalBackend:
         if role == "mailer":
             return _url.directory_url(f"{directory}/mail")
         return _url.sqlite_url(f"{directory}/{name}.db")
+
+    def check_url(self, role: Literal["queue", "store"], url: str) -> Capabilities | None:
+        """Refuse what is no ``sqlite`` or ``memory`` URL; the queues of both can do the same.
+
+        Raises:
+            SettingsError: The URL names no queue or no store.
+        """
+        parts = _url.split(url)
+        if parts.scheme == "memory":
+            _memory_name(parts)
+        else:
+            _sqlite(parts, role)
+        return CAPABILITIES if role == "queue" else None
 
     def queue(self, url: str) -> Queue:
         """Make the queue of a ``sqlite`` or ``memory`` URL.

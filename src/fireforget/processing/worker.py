@@ -9,10 +9,11 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from fireforget._backends import check_lease
 from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
 from fireforget._settings import ProcessingSettings
-from fireforget.errors import ClosedError, SettingsError
+from fireforget.errors import ClosedError
 from fireforget.processing.backoff import backoff_seconds, hint_of
 from fireforget.processing.condition import Condition
 from fireforget.processing.hands import Hands
@@ -67,11 +68,7 @@ class Worker:
         self._chores = chores
         self._processor = processor
         self._settings = settings or ProcessingSettings()
-        longest = queue.capabilities.max_lease_seconds
-        if self._settings.lease_seconds > longest:
-            given = self._settings.lease_seconds
-            message = f"lease_seconds = {given:g} in [processing] is too long: this queue allows {longest:g}"
-            raise SettingsError(message)
+        check_lease(self._settings.lease_seconds, queue.capabilities)
         self._hooks = hooks or Hooks()
         self._clock = clock or SystemClock()
         self._totals = Totals()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from fireforget._schema import check_type_name
-from fireforget._settings import suggest
+from fireforget._unfit import suggest
 from fireforget.errors import SchemaError, SettingsError
 from fireforget.reporting import definition as shown
 from fireforget.reporting import kinds

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import msgspec
 
-from fireforget._settings import suggest
+from fireforget._unfit import suggest
 from fireforget.errors import SettingsError
 from fireforget.reporting.checks import check
 from fireforget.reporting.conditions import Rule

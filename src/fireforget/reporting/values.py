@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from fireforget._settings import suggest
+from fireforget._unfit import suggest
 from fireforget.errors import SettingsError
 from fireforget.reporting import kinds, wording
 from fireforget.reporting.figures import (
