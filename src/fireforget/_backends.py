@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from fireforget._settings import Settings, without_secrets
 from fireforget.abc import Backend, DeadLetters, Mailer, Queue, Role, Store
 from fireforget.errors import BackendNotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.metadata import EntryPoint
+
+    from fireforget._settings import Settings
 
 GROUP: Final = "fireforget.backends"
 
@@ -44,6 +46,7 @@ class Adapters:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._made: Queue | None = None  # to tell its identity; the next who asks for a queue gets it
         for role in ROLES:
             _entry_point(self._source(role))
 
@@ -56,7 +59,8 @@ class Adapters:
 
     def queue(self) -> Queue:
         """Make the queue."""
-        return self._backend("queue").queue(self.url("queue"))
+        made, self._made = self._made, None
+        return made or self._make_queue()
 
     def dead_letters(self) -> DeadLetters:
         """Make the dead letters of the queue."""
@@ -76,11 +80,19 @@ class Adapters:
         chosen = self._settings.processing.embedded
         return self._backend("queue").embeddable if chosen is None else chosen
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Which queue the events of a journal are for, without secrets and without loading the backend."""
-        place = self._settings.queue or f"{self._settings.backend}:{self._settings.directory}:{self._settings.name}"
-        return without_secrets(place)
+        """Which queue the events of a journal are for, without secrets: what the queue says, however it is spelled.
+
+        Raises:
+            BackendNotFoundError: The backend cannot be imported.
+            SettingsError: The URL names no queue.
+        """
+        self._made = self._make_queue()
+        return self._made.identity
+
+    def _make_queue(self) -> Queue:
+        return self._backend("queue").queue(self.url("queue"))
 
     def backends(self) -> Iterator[tuple[Backend, dict[Role, str]]]:
         """The backends in use, each once, with the URLs of the roles that it fills."""

@@ -30,7 +30,6 @@ PROCESS_SECONDS: Final = "fireforget.process.duration"
 TASKS: Final = "fireforget.wait_until.tasks"
 """Counter, {task}: work handed to ``wait_until``; attribute ``outcome``."""
 
-PUBLISH_SPAN: Final = "fireforget publish"
 PROCESS_SPAN: Final = "fireforget process"
 
 _UNITS: Final = {
