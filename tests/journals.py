@@ -76,6 +76,12 @@ def deliver(journal: Journal, entries: Iterable[Entry]) -> None:
     journal.settle(entries, "delivered")
 
 
+def compact(journal: Journal) -> None:
+    """Rewrite all that is worth it."""
+    while journal.compact():
+        pass
+
+
 def segments(journal: Journal) -> list[str]:
     folder = journal._folder
     assert folder is not None

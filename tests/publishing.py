@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -146,6 +146,7 @@ class Bench:
         self.hooks.on_dead_letter(lambda message, reason: self.buried.append((message, reason)))
         self.hooks.on_error(self.errors.append)
         self.dispatcher: Dispatcher
+        self.dispatching: asyncio.Task[None]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Dispatcher]:
@@ -153,14 +154,13 @@ class Bench:
         journal = self.pen.open_journal()
         self.dispatcher = Dispatcher(journal, self.queue, self.settings, self.clock, self.file, self.hooks)
         self.pen._waker = self.dispatcher.waker
-        task = asyncio.ensure_future(self.dispatcher.run())
+        task = self.dispatching = asyncio.ensure_future(self.dispatcher.run())
         try:
             await self.settle()
             yield self.dispatcher
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     def emit(self, n: int, lane: int = 0, size: int = 0) -> str:
         """Emit one event into a lane; its id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -21,7 +22,7 @@ from fireforget._journal import Counts, Journal, adopt
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, checked, load_settings
 from fireforget._site import journal_options, queue_digest
-from fireforget.errors import JournalError
+from fireforget.errors import FireForgetError, JournalError
 
 if TYPE_CHECKING:
     import asyncio
@@ -179,7 +180,7 @@ class FireForget(Hooked, Emitter):
                     raise JournalError(self._trouble[1])
                 try:
                     journal = self._install(self._make_journal())
-                except JournalError as error:
+                except FireForgetError as error:
                     self._trouble = now + _TRY_AGAIN_SECONDS, str(error)
                     raise
         return journal
@@ -400,7 +401,11 @@ def _finish_work(seconds: float) -> None:
 
 def _close_all() -> None:
     _finish_work(max((fireforget.settings.drain_seconds for fireforget in _open), default=_EXIT_SECONDS))
-    for fireforget in list(_open):  # not before: that work may have been the first to emit
+    _close_open()  # not before: that work may have been the first to emit
+
+
+def _close_open() -> None:
+    for fireforget in list(_open):
         try:
             fireforget.close()
         except Exception:
@@ -428,5 +433,7 @@ def _let_emit() -> None:
 
 
 shared_engine.at_exit(_close_all)
+atexit.register(_close_open)
+"""Once more when all threads have ended: what they emitted since then waits in new journals."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_hold_all, after_in_parent=_let_emit, after_in_child=_forget_parents)

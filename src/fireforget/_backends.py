@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from fireforget._plugin import check_plugin
-from fireforget._settings import Settings, without_secrets
+from fireforget._settings import without_secrets
 from fireforget.abc import Backend, Capabilities, DeadLetters, Mailer, Queue, Role, Store, UrlChecker
 from fireforget.errors import BackendNotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.metadata import EntryPoint, EntryPoints
+
+    from fireforget._settings import Settings
 
 BACKENDS: Final = "fireforget.backends"
 """The group of entry points whose names are those that ``backend`` takes."""
@@ -51,6 +54,7 @@ class Adapters:
         from importlib.metadata import entry_points
 
         self._settings = settings
+        self._made: Queue | None = None  # to tell its identity; the next who asks for a queue gets it
         # Once, since it reads what every installed distribution says of itself.
         installed = {group: entry_points(group=group) for group in (BACKENDS, SCHEMES)}
         self._points = {role: self._entry_point(role, installed) for role in ROLES}
@@ -93,7 +97,8 @@ class Adapters:
 
     def queue(self) -> Queue:
         """Make the queue."""
-        return self._backend("queue").queue(self.url("queue"))
+        made, self._made = self._made, None
+        return made or self._make_queue()
 
     def dead_letters(self) -> DeadLetters:
         """Make the dead letters of the queue."""
@@ -113,11 +118,19 @@ class Adapters:
         chosen = self._settings.processing.embedded
         return self._backend("queue").embeddable if chosen is None else chosen
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Which queue the events of a journal are for, without secrets and without loading the backend."""
-        place = self._settings.queue or f"{self._settings.backend}:{self._settings.directory}:{self._settings.name}"
-        return without_secrets(place)
+        """Which queue the events of a journal are for, without secrets: what the queue says, however it is spelled.
+
+        Raises:
+            BackendNotFoundError: The backend cannot be imported.
+            SettingsError: The URL names no queue.
+        """
+        self._made = self._make_queue()
+        return self._made.identity
+
+    def _make_queue(self) -> Queue:
+        return self._backend("queue").queue(self.url("queue"))
 
     def backends(self) -> Iterator[tuple[Backend, dict[Role, str]]]:
         """The backends in use, each once, with the URLs of the roles that it fills."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from fireforget import _telemetry
 from fireforget._breaker import Backoff, Breaker
 from fireforget._lanes import Lane, Lanes
+from fireforget._waker import Waker
 from fireforget.abc import Message, Outcome
-from fireforget.errors import AdapterError, TransientError
+from fireforget.errors import AdapterError, JournalError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,42 +33,10 @@ _logger: Final = logging.getLogger("fireforget")
 
 Shipment = tuple[Lanes, Lane, "Pack"]
 
+LOOK_SECONDS: Final = 0.05
+"""How often the journal is looked at while a pack lingers: events that join it wake nobody, and may fill it."""
+
 _STATUSES: Final = frozenset({"delivered", "retry", "refused"})
-
-
-class Waker:
-    """Tells the dispatcher from any thread that there is something to do, at most once while it sleeps.
-
-    Made in the dispatcher's loop.
-    """
-
-    __slots__ = ("_event", "_loop", "asleep")
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
-        self.asleep = False
-
-    def wake(self) -> None:
-        """Wake the dispatcher. Never blocks, never raises."""
-        self.asleep = False
-        try:
-            self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:
-            _logger.debug("the background loop has ended: events wait in the journal")
-
-    async def sleep(self, clock: Clock, seconds: float | None) -> None:
-        """Sleep until woken, at most `seconds`. The caller has set `asleep` and then looked once more for work."""
-        waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(self._event.wait())]
-        if seconds is not None:
-            waiting.append(asyncio.ensure_future(clock.sleep(seconds)))
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for future in waiting:
-                future.cancel()
-            self.asleep = False
-            self._event.clear()
 
 
 class Dispatcher:
@@ -107,6 +76,7 @@ class Dispatcher:
         self._calls: set[asyncio.Task[None]] = set()
         self._lingering_since: float | None = None
         self._draining = False
+        self._call_ended = Waker()
 
     def add(self, journal: Journal) -> None:
         """Publish what a dead neighbour left, too."""
@@ -115,7 +85,7 @@ class Dispatcher:
 
     def finished(self) -> list[Journal]:
         """Take out the neighbours' journals of which nothing is pending any more."""
-        done = [lanes for lanes in self._sources if lanes is not self._own and not lanes.pending]
+        done = [lanes for lanes in self._sources if lanes is not self._own and lanes.idle]
         self._sources = [lanes for lanes in self._sources if lanes not in done]
         return [lanes.journal for lanes in done]
 
@@ -130,7 +100,11 @@ class Dispatcher:
         return sum(lanes.pending for lanes in self._sources)
 
     async def run(self) -> None:
-        """Dispatch until cancelled."""
+        """Dispatch until cancelled.
+
+        Raises:
+            OSError: A journal cannot be read at the moment. Nothing is lost by it: run it again later.
+        """
         try:
             while True:
                 more = self._fill()
@@ -144,7 +118,7 @@ class Dispatcher:
                     if self._fill():
                         self.waker.asleep = False
                         continue
-                await self.waker.sleep(self._clock, self._seconds_until_due())
+                await self.waker.sleep(self._clock, self._seconds_until_look())
         finally:
             for call in self._calls:
                 call.cancel()
@@ -154,13 +128,9 @@ class Dispatcher:
         """Publish without lingering until nothing is pending. The caller sets the deadline by cancelling."""
         self._draining = True
         try:
-            while self.pending:
+            while not all(lanes.idle for lanes in self._sources):
                 self.waker.wake()
-                if self._calls:
-                    await asyncio.wait(set(self._calls), return_when=asyncio.FIRST_COMPLETED)
-                else:
-                    await asyncio.sleep(0)
-                    await self._clock.sleep(min(self._seconds_until_due() or 0.0, self._settings.backoff_seconds))
+                await self._call_ended.sleep(self._clock, self._settings.backoff_seconds)
         finally:
             self._draining = False
 
@@ -192,6 +162,13 @@ class Dispatcher:
         due = min(max(lane.not_before - now, 0.0 if lane.packs else lingering) for _, lane in waiting)
         seconds = max(due, self.breaker.seconds_until_call())
         return None if seconds == float("inf") else seconds
+
+    def _seconds_until_look(self) -> float | None:
+        """How long to sleep; None until woken. While a pack lingers, it is looked whether it is full by now."""
+        due = self._seconds_until_due()
+        if due is None or self.waker.asleep or self.breaker.seconds_until_call():
+            return due
+        return min(due, LOOK_SECONDS)
 
     def _begin_call(self) -> bool:
         """Begin one publish call if one is due."""
@@ -227,17 +204,19 @@ class Dispatcher:
         self._calls.discard(call)
         for _, lane, _ in shipments:
             lane.in_flight = False
+        if self._draining:
+            self._call_ended.wake()
         if call.cancelled():
             self.breaker.abandoned()
         elif (error := call.exception()) is not None:
             _logger.error("what became of a call cannot be written down", exc_info=error)
             self._hooks.error(error)
             for _, lane, _ in shipments:
-                lane.not_before = self._clock.monotonic() + self._settings.max_backoff_seconds
+                self._put_off(lane)
         self.waker.wake()
 
     def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
-        """As many packs as the queue takes in one call, at most one of each lane."""
+        """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone."""
         limits = self._queue.capabilities
         shipments: list[Shipment] = []
         keys: set[str] = set()
@@ -248,6 +227,8 @@ class Dispatcher:
             pack = lanes.next_pack(lane)
             if pack is None:
                 continue
+            if pack.flaw:
+                return [(lanes, lane, pack)]
             if shipments and size + pack.size > limits.max_batch_bytes:
                 continue
             shipments.append((lanes, lane, pack))
@@ -258,6 +239,10 @@ class Dispatcher:
         return shipments
 
     async def _publish(self, shipments: Sequence[Shipment]) -> None:
+        if flaw := shipments[0][2].flaw:
+            self.breaker.abandoned()
+            self._conclude(shipments[0], Outcome("refused", flaw))
+            return
         messages = [pack.message for _, _, pack in shipments]
         began = self._clock.monotonic()
         try:
@@ -303,43 +288,49 @@ class Dispatcher:
         lanes, lane, pack = shipment
         self._telemetry.add(_telemetry.PUBLISHED, 1, {"outcome": outcome.status})
         if outcome.status == "retry":
-            lane.attempts += 1
+            self._put_off(lane, outcome.retry_after)
             if lane.attempts == self._settings.breaker_failures and self.breaker.state == "closed":
                 lane.stuck = True
                 _logger.warning("%s waits, the other lanes go on: the queue says %s", lane.key, outcome.reason)
-            wait = self._backoff.seconds(lane.attempts, outcome.retry_after)
-            lane.not_before = self._clock.monotonic() + wait
             return
+        if outcome.status == "refused" and pack.message.count > 1:
+            lanes.split(lane, pack)
+        elif outcome.status == "refused":
+            if not self._dead_letter(shipment, outcome.reason):
+                self._put_off(lane)
+                return
+        else:
+            lanes.journal.settle(pack.entries, "delivered")
+            lane.packs.popleft()
+            self._telemetry.add(_telemetry.EVENTS, pack.message.count, {"outcome": "delivered"})
+            self._hooks.delivered(pack.message)
         lane.attempts, lane.not_before = 0, 0.0
         if lane.stuck:
             lane.stuck = False
             _logger.warning("%s goes on", lane.key)
-        if outcome.status == "refused" and pack.message.count > 1:
-            lanes.split(lane, pack)
-            return
-        if outcome.status == "refused":
-            self._dead_letter(lanes, lane, pack, outcome.reason)
-            return
-        lanes.journal.settle(pack.entries, "delivered")
-        lane.packs.popleft()
-        self._telemetry.add(_telemetry.EVENTS, pack.message.count, {"outcome": "delivered"})
-        self._hooks.delivered(pack.message)
 
-    def _dead_letter(self, lanes: Lanes, lane: Lane, pack: Pack, reason: str) -> None:
-        """Put a single event that the queue will never take beside the journal."""
+    def _put_off(self, lane: Lane, hint: float | None = None) -> None:
+        """Leave a lane alone for a while, longer after each failure."""
+        lane.attempts += 1
+        lane.not_before = self._clock.monotonic() + self._backoff.seconds(lane.attempts, hint)
+
+    def _dead_letter(self, shipment: Shipment, reason: str) -> bool:
+        """Put a single event that the queue will never take beside the journal; False where that fails."""
+        lanes, lane, pack = shipment
         event_id = lanes.event_id(pack.entries[0])
         message = Message(event_id, pack.message.key, pack.message.body)
         try:
             self._refused.append(message, reason)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             self._hooks.error(error)
-            _logger.warning("cannot write the dead-letter file (%s): the event stays in the journal", error.strerror)
-            lane.not_before = self._clock.monotonic() + self._settings.max_backoff_seconds
-            return
+            why = error.strerror if isinstance(error, OSError) else error
+            _logger.warning("cannot write the dead-letter file (%s): the event stays in the journal", why)
+            return False
         lanes.journal.settle(pack.entries, "dead")
         lane.packs.popleft()
         self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
         self._hooks.dead_letter(message, reason)
+        return True
 
 
 def _checked(answer: Iterable[Any], count: int) -> Sequence[Outcome]:

@@ -209,7 +209,8 @@ class Emitter:
             if not binding.fragment:
                 binding = Binding(b"", 0)  # so that the decision about this event is not kept for the next one
         if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
-            return self._refuse("overflow", known.name, JournalError(journal.trouble or "the journal is full"))
+            reason = "disk" if journal.trouble else "overflow"
+            return self._refuse(reason, known.name, JournalError(journal.trouble or "the journal is full"))
         if self._waker.asleep:
             self._waker.wake()
         return event_id

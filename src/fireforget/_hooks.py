@@ -63,8 +63,8 @@ class Hooks:
         _call(self._error, error)
 
     def failed(self, what: str, error: BaseException) -> None:
-        """Log that something failed, and tell of it. An error of our own says the mend and needs no traceback."""
-        plain = isinstance(error, FireForgetError)
+        """Log that something failed, and tell of it. An error that says the mend needs no traceback."""
+        plain = isinstance(error, (FireForgetError, OSError))
         _logger.error("%s: %s", what, str(error) or type(error).__name__, exc_info=None if plain else error)
         self.error(error)
 

@@ -73,7 +73,11 @@ class Lanes:
         return iter(self._lanes)
 
     def fill(self) -> bool:
-        """Read one step further where a lane has room; says whether there may be more to read."""
+        """Read one step further where a lane has room; says whether there may be more to read.
+
+        Raises:
+            OSError: The journal cannot be read at the moment. Nothing is passed over.
+        """
         more = False
         for lane in self._lanes:
             if lane.behind is not None and lane.bytes < self._pack_bytes:
@@ -107,7 +111,11 @@ class Lanes:
         return True
 
     def next_pack(self, lane: Lane) -> Pack | None:
-        """The pack to publish next in a lane, frozen from now on; None where there is nothing to publish."""
+        """The pack to publish next in a lane, frozen from now on; None where there is nothing to publish.
+
+        Raises:
+            OSError: The journal cannot be read at the moment. The lane stays as it is.
+        """
         while not lane.packs and lane.entries:
             pack = self._packer.pack(lane.entries, lane.key, self._pack_bytes)
             lane.bytes = sum(entry.size + ENVELOPE_BYTES for entry in lane.entries)
@@ -116,9 +124,13 @@ class Lanes:
         return lane.packs[0] if lane.packs else None
 
     def split(self, lane: Lane, pack: Pack) -> None:
-        """Replace a refused pack by one pack for each of its events."""
-        lane.packs.popleft()
+        """Replace a refused pack by one pack for each of its events.
+
+        Raises:
+            OSError: The journal cannot be read at the moment. The pack stays as it is.
+        """
         singles = [self._packer.pack(deque((entry,)), lane.key, 1) for entry in pack.entries]
+        lane.packs.popleft()
         lane.packs.extendleft(single for single in reversed(singles) if single is not None)
 
     def event_id(self, entry: Entry) -> str:
@@ -129,3 +141,8 @@ class Lanes:
     def pending(self) -> int:
         """Accepted events of this journal that are not settled."""
         return self.journal.pending
+
+    @property
+    def idle(self) -> bool:
+        """Is nothing of this journal pending? Quicker to tell than how much is."""
+        return self.journal.idle

@@ -19,7 +19,9 @@ ENVELOPE_BYTES: Final = 160
 """About what the envelope adds to an entry: enough to guess how many entries fill a pack."""
 
 _DIGEST_BYTES: Final = 16
+_json: Final = msgspec.json.Decoder(msgspec.Raw)
 _OPENING: Final = b'{"specversion":"1.0","id":"'
+_ID: Final = slice(len(_OPENING), len(_OPENING) + 36)
 
 
 class Pack(msgspec.Struct):
@@ -29,12 +31,14 @@ class Pack(msgspec.Struct):
         message: What the queue gets.
         entries: The journal entries whose events it holds.
         size: Bytes of the body.
+        flaw: Why its one event cannot travel at all; ``""`` where nothing speaks against it.
         attempts: How often it was published.
     """
 
     message: Message
     entries: list[Entry]
     size: int
+    flaw: str = ""
     attempts: int = 0
 
 
@@ -66,45 +70,65 @@ class Packer:
     def pack(self, entries: deque[Entry], key: str, max_bytes: int) -> Pack | None:
         """Take entries from the left until the body would exceed `max_bytes`; the first one always goes in.
 
-        An entry that turns out to be damaged is counted by the journal and left out; None when nothing is left.
+        An entry that turns out to be damaged is counted by the journal and left out; None when nothing is left. One
+        whose data is no JSON text gets a pack of its own, which has a flaw: it would take the others down with it.
+
+        Raises:
+            OSError: The journal cannot be read at the moment. Nothing has been taken.
         """
         texts: list[bytes] = []
         packed: list[Entry] = []
-        digest = blake2b(digest_size=_DIGEST_BYTES)
-        size = 1
-        while entries:
-            entry = entries[0]
-            payload = self._journal.payload(entry)
-            if payload is None:
-                entries.popleft()
+        size, passed = 1, len(entries)
+        for place, entry in enumerate(entries):
+            text = self._text(entry)
+            if text is None:
                 continue
-            event_id = self.event_id(entry).encode()
-            context = b"," + entry.context if entry.context else b""
-            text = b"".join(
-                (
-                    _OPENING,
-                    event_id,
-                    b'","time":"',
-                    self._time(entry.time_ns),
-                    b'",',
-                    entry.type,
-                    context,
-                    b',"data":',
-                    payload,
-                    b"}",
-                )
-            )
             if packed and size + len(text) + 1 > max_bytes:
+                passed = place
                 break
-            entries.popleft()
             size += len(text) + 1
             texts.append(text)
             packed.append(entry)
-            digest.update(event_id)
-        if not packed:
+        flaw = _flaw(b"[" + b",".join(texts) + b"]")
+        if flaw and len(texts) > 1:
+            sound = next((i for i, text in enumerate(texts) if _flaw(text)), len(texts))
+            del texts[max(sound, 1) :]
+            packed = packed[: len(texts)]
+            passed = entries.index(packed[-1]) + 1
+            flaw = _flaw(texts[0])
+        pack = self._pack(texts, packed, key, flaw) if packed else None
+        for _ in range(passed):
+            entries.popleft()
+        return pack
+
+    def _pack(self, texts: list[bytes], entries: list[Entry], key: str, flaw: str) -> Pack:
+        digest = blake2b(digest_size=_DIGEST_BYTES)
+        for event in texts:
+            digest.update(event[_ID])
+        text = (b"[" + b",".join(texts) + b"]").decode(errors="backslashreplace" if flaw else "strict")
+        body = escape_noncharacters(text)
+        return Pack(Message(digest.hexdigest(), key, body, len(entries)), entries, len(body.encode()), flaw)
+
+    def _text(self, entry: Entry) -> bytes | None:
+        """The whole event; None where it turns out to be damaged."""
+        payload = self._journal.payload(entry)
+        if payload is None:
             return None
-        body = escape_noncharacters((b"[" + b",".join(texts) + b"]").decode())
-        return Pack(Message(digest.hexdigest(), key, body, len(packed)), packed, len(body.encode()))
+        return b"".join(
+            (
+                _OPENING,
+                self.event_id(entry).encode(),
+                b'","time":"',
+                self._time(entry.time_ns),
+                b'",',
+                entry.type,
+                b"," if entry.context else b"",
+                entry.context,
+                b',"data":',
+                payload,
+                b"}",
+            )
+        )
 
     def _time(self, time_ns: int) -> bytes:
         """RFC 3339 with microseconds; the text of a second is made once."""
@@ -113,3 +137,13 @@ class Packer:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._second_text}.{rest // 1000:06d}Z".encode()
+
+
+def _flaw(text: bytes) -> str:
+    """Why a text is no JSON; ``""`` where it is."""
+    try:
+        text.decode()
+        _json.decode(text)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        return f"its data is no JSON text: {error}"
+    return ""

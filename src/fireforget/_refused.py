@@ -6,10 +6,12 @@ import errno
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from fireforget._journal.locks import lock
 from fireforget.abc import DeadLetter, Message
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from fireforget._clock import Clock
 
 FILE_NAME: Final = "dead-letters.jsonl"
+
+_PATIENCE_SECONDS: Final = 0.1
+"""Who appends waits no longer for a lock, for the event loop waits with it."""
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(DeadLetter)
@@ -42,11 +47,12 @@ class RefusedFile:
         """Write one line, durably.
 
         Raises:
-            OSError: The file cannot be written.
+            OSError: The file cannot be written, or another process is just rewriting it.
+            JournalError: The file system has no locks.
         """
         now = datetime.fromtimestamp(self._clock.time_ns() / 1e9, UTC)
         line = _encoder.encode(DeadLetter(message.id, message, reason, now)) + b"\n"
-        with self._locked(), open(self.path, "ab+", buffering=0, opener=_private) as file:
+        with self._locked(_PATIENCE_SECONDS), open(self.path, "ab+", buffering=0, opener=_private) as file:
             end = file.tell()
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
                 line = b"\n" + line  # the process that wrote last died midway
@@ -75,7 +81,7 @@ class RefusedFile:
     def remove(self, ids: Iterable[str]) -> int:
         """Rewrite the file without some lines; says how many ids were there."""
         unwanted = set(ids)
-        with self._locked():
+        with self._locked(inf):
             letters = list(self.read())
             kept = [letter for letter in letters if letter.id not in unwanted]
             if len(kept) < len(letters):
@@ -86,13 +92,12 @@ class RefusedFile:
         return len(letters) - len(kept)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, wait: float) -> Iterator[None]:
         """Keep other processes from appending while the file is rewritten."""
-        import fcntl
-
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.path.with_suffix(".lock"), "ab", opener=_private) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(self.path.with_suffix(".lock"), "ab", opener=_private) as file:
+            if not lock(file.fileno(), wait=wait):
+                raise BlockingIOError(errno.EAGAIN, "another process keeps it locked")
             yield
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fireforget import _telemetry
+from fireforget._breaker import Backoff
 from fireforget._dispatcher import Dispatcher
+from fireforget._journal import ADOPTED_AT_ONCE, strangers
 from fireforget._refused import RefusedFile
-from fireforget.errors import FireForgetError
+from fireforget.errors import FireForgetError, JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
@@ -22,13 +25,21 @@ if TYPE_CHECKING:
     from fireforget.abc import Queue
     from fireforget.processing import Worker
 
+T = TypeVar("T")
+
 _logger: Final = logging.getLogger("fireforget")
 
 UPKEEP_SECONDS: Final = 0.1
-"""How often a spare segment is made ready and nearly empty ones are compacted."""
+"""How often a spare segment is made ready, nearly empty ones are compacted, and what piles up is sealed."""
 
-WORKER_SHARE: Final = 0.5
-"""The share of a drain's time that the embedded worker gets at least."""
+_STEP: Final = 200
+"""Records that are sealed at once: well under a millisecond, for it shares the GIL with the application."""
+
+_MOST_STEPS: Final = 100
+"""So often in one round, so that what has piled up since the last one is soon sealed."""
+
+_MOST_ADOPTED: Final = 16
+"""Journals of dead processes that are drained at a time; each holds some descriptors and some memory."""
 
 
 class Runtime:
@@ -72,6 +83,7 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._telemetry = _telemetry.Telemetry()
         self._dropped: dict[str, int] = {}
+        self._troubled = False
 
     def start(self, make_worker: Callable[[AsyncExitStack], Worker] | None, adapters: AsyncExitStack) -> None:
         """Start the tasks.
@@ -108,6 +120,11 @@ class Runtime:
         """Accepted events that are not settled."""
         return self._dispatcher.pending
 
+    @property
+    def neighbours(self) -> list[Journal]:
+        """The journals of dead processes that this one drains at present."""
+        return self._dispatcher.neighbours
+
     async def aclose(self) -> None:
         """End the tasks, and close the adapters that were made for them."""
         if self._worker is not None:
@@ -116,22 +133,25 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tell_of_drops()
-        for journal in self._dispatcher.neighbours:
-            journal.close()  # so that somebody else can adopt it
+        _close(self.neighbours)  # so that somebody else can adopt them
         await self._adapters.aclose()
 
     def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.ensure_future(self._restart(what, run)))
 
     async def _restart(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a task of ours; should it fail by a mistake, say so and run it again: events wait for it."""
+        """Run a task of ours; should it fail, say so and run it again, soon at first: events wait for it."""
+        backoff, failures = Backoff(self._settings.dispatch, self._clock), 0
         while True:
+            began = self._clock.monotonic()
             try:
                 await run()
                 return
             except (Exception, SystemExit) as error:  # noqa: BLE001 - of whatever kind, events wait for the next time
+                lasted = self._clock.monotonic() - began
+                failures = 1 if lasted > self._settings.dispatch.max_backoff_seconds else failures + 1
                 self._hooks.failed(f"{what} failed and is started again", error)
-                await self._clock.sleep(self._settings.dispatch.max_backoff_seconds)
+                await self._clock.sleep(backoff.seconds(failures))
 
     async def _work(self) -> None:
         if self._worker is None and self._make_worker is not None:
@@ -143,10 +163,31 @@ class Runtime:
 
     async def _upkeep(self) -> None:
         while True:
-            self._journal.prepare()
-            self._journal.compact()
+            await self._tend()
             self._tell_of_drops()
             await self._clock.sleep(UPKEEP_SECONDS)
+
+    async def _tend(self) -> None:
+        """One round of the journal's upkeep. A full disk is told of once, and tried again at the next round."""
+        try:
+            self._journal.prepare()
+            more = True
+            while more:
+                more = self._journal.compact()
+                await asyncio.sleep(0)
+        except JournalError as error:
+            if not self._troubled:
+                _logger.warning("%s: events are accepted as long as the last segment has room", error)
+                self._hooks.error(error)
+            self._troubled = True
+        else:
+            if self._troubled:
+                _logger.warning("the journal has room again")
+            self._troubled = False
+        for _ in range(_MOST_STEPS):  # what nobody reads at the moment; counting it later takes no time then
+            if self._journal.seal(_STEP) < _STEP:
+                break
+            await asyncio.sleep(0)
 
     def _tell_of_drops(self) -> None:
         """Tell of accepted events that the journal has given up since the last time."""
@@ -161,27 +202,49 @@ class Runtime:
 
     async def _sync(self) -> None:
         while True:
-            await asyncio.to_thread(self._journal.sync)
+            await _in_thread(self._journal.sync)
             await self._clock.sleep(self._settings.journal.sync_seconds)
 
     async def _adopt(self) -> None:
+        root = self._settings.journal_directory
+        for stranger in await _in_thread(partial(strangers, root, self._journal.queue)):
+            _logger.warning("the journal %s of a dead process is left alone: %s", stranger.path, stranger.reason)
         while True:
+            found: list[Journal] = []
             try:
-                for journal in await self._look_for_neighbours():
-                    _logger.info("adopted a journal with %d events pending", journal.pending)
-                    self._dispatcher.add(journal)
+                if len(self.neighbours) < _MOST_ADOPTED:
+                    found = await self._look_for_neighbours()
             except (FireForgetError, OSError) as error:
                 _logger.warning("cannot look for journals of dead processes: %s", error)
-            for journal in self._dispatcher.finished():
-                journal.close()
-            await self._clock.sleep(self._settings.journal.adopt_seconds)
+            for journal in found:
+                _logger.info("adopted a journal with %d events pending", journal.pending)
+                self._dispatcher.add(journal)
+            if done := self._dispatcher.finished():
+                await asyncio.shield(_in_thread(partial(_close, done)))
+            more = len(found) == ADOPTED_AT_ONCE
+            await self._clock.sleep(UPKEEP_SECONDS if more else self._settings.journal.adopt_seconds)
 
     async def _look_for_neighbours(self) -> list[Journal]:
         """In a thread, for there may be many files to read. What it finds too late is given back."""
-        looking = asyncio.ensure_future(asyncio.to_thread(self._neighbours))
+        looking = _in_thread(self._neighbours)
         try:
             return await asyncio.shield(looking)
         except asyncio.CancelledError:
-            for journal in await looking:
-                journal.close()
+            _close(await looking)
             raise
+
+
+def _close(journals: Iterable[Journal]) -> None:
+    for journal in journals:
+        journal.close()
+
+
+def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run a function in a thread; here and now where the interpreter is ending and starts none any more."""
+    loop = asyncio.get_running_loop()
+    try:
+        return loop.run_in_executor(None, function)
+    except RuntimeError:
+        done: asyncio.Future[T] = loop.create_future()
+        done.set_result(function())
+        return done

@@ -122,8 +122,9 @@ def test_a_fork_in_the_middle_of_everything_harms_neither_side(site: Site) -> No
     printed = site.run("""
         import asyncio, os, threading
         from fireforget import FireForget, current_context
+        from tests.waiting import wait_for
         ff = FireForget()
-        ids, stop = [], threading.Event()
+        ids, ends, stop = [], [], threading.Event()
 
         def emit_all_the_time():
             while not stop.is_set():
@@ -131,9 +132,11 @@ def test_a_fork_in_the_middle_of_everything_harms_neither_side(site: Site) -> No
                 stop.wait(0.0001)
 
         async def endless():
-            await asyncio.Event().wait()
+            ends.append((asyncio.get_running_loop(), asyncio.Event()))
+            await ends[0][1].wait()
 
         current_context().wait_until(endless())
+        wait_for(lambda: ends)
         thread = threading.Thread(target=emit_all_the_time)
         thread.start()
         children = []
@@ -149,14 +152,18 @@ def test_a_fork_in_the_middle_of_everything_harms_neither_side(site: Site) -> No
             os.waitpid(child, 0)
         stop.set()
         thread.join()
-        ff.drain_blocking(1)
-        print(*ids, flush=True)
+        loop, end = ends[0]
+        loop.call_soon_threadsafe(end.set)
+        print(ff.drain_blocking(30), *ids, flush=True)
         os._exit(0)
     """)
-    *children, _parent = printed.splitlines()
+    *children, parent = printed.splitlines()
+    left, *ids = parent.split()
 
     assert [line.split()[1] for line in children] == ["0"] * 5
-    check_once(site.stored(), [line.split()[0] for line in children])
+    assert left == "0"
+    assert len(ids) > 5
+    check_once(site.stored(), [*ids, *(line.split()[0] for line in children)])
 
 
 def test_a_child_does_not_wait_for_the_work_of_its_parent(site: Site) -> None:

@@ -75,25 +75,64 @@ def test_a_wsgi_server_of_threads_is_drained_when_it_is_stopped(tmp_path: Path) 
 
 
 def test_threads_that_emit_while_the_program_ends_do_no_harm(tmp_path: Path) -> None:
-    site = Site(tmp_path, drain_seconds=30)
+    site = Site(tmp_path, drain_seconds=1, journal_adopt_seconds=0.1)
     printed = site.run("""
-        import threading
+        import os, threading
         from fireforget import FireForget
         ff = FireForget()
-        ids = []
-        enough = threading.Event()
+        enough, never = threading.Event(), threading.Event()
 
         def emit_for_ever():
+            n = 0
             while True:
-                ids.append(str(ff.emit("query", {})))
-                if len(ids) > 1000:
+                os.write(1, f"{ff.emit('query', {'n': n})}\\n".encode())
+                n += 1
+                if n > 100:
                     enough.set()
-                    return
+                never.wait(0.0005)
 
-        threading.Thread(target=emit_for_ever, daemon=True).start()
-        ff.emit("query", {})
+        for _ in range(3):
+            threading.Thread(target=emit_for_ever, daemon=True).start()
         enough.wait()
-        print(*ids)
+    """)
+    site.run("""
+        from fireforget import FireForget
+        from tests.waiting import wait_for
+        with FireForget() as ff:
+            directory = ff.settings.journal_directory
+            wait_for(lambda: sum(path.is_dir() for path in directory.glob("[!.]*")) == 1)
+    """)
+
+    ids = printed.split()
+    assert "None" not in ids
+    assert len(ids) > 100
+    check_once(site.stored(), ids)
+
+
+def test_what_threads_emit_after_the_main_one_has_ended_is_delivered(tmp_path: Path) -> None:
+    site = Site(tmp_path, drain_seconds=30)
+    printed = site.run("""
+        import os, threading
+        from concurrent.futures import ThreadPoolExecutor
+        from fireforget import FireForget
+        ff = FireForget()
+        print(ff.emit("query", {}), flush=True)
+
+        closed, pause = threading.Event(), threading.Event()
+
+        def watch():
+            while ff._journal is not None:
+                pause.wait(0.001)
+            closed.set()
+
+        def work():
+            closed.wait()
+            os.write(1, f"{ff.emit('late', {})}\\n".encode())
+
+        threading.Thread(target=work).start()
+        threading.Thread(target=watch).start()
+        ThreadPoolExecutor().submit(work)
     """)
 
     check_once(site.stored(), printed.split())
+    assert len(site.stored()) == 3

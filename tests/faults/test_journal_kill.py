@@ -26,6 +26,7 @@ from tests.journals import (
     adopted,
     assert_law,
     body,
+    compact,
     context,
     deliver,
     die,
@@ -52,7 +53,7 @@ def engine():
     while True:
         journal.prepare()
         journal.settle(journal.walk(20)[::3], "delivered")
-        journal.compact()
+        compact(journal)
 
 threading.Thread(target=engine, daemon=True).start()
 number = 0
@@ -181,7 +182,7 @@ def _settle(journal: Journal) -> None:
     journal.settle([entry for entry in entries[120:] if id(entry) not in held], "dead")
     journal.note("filtered")
     journal.prepare()
-    journal.compact()
+    compact(journal)
     deliver(journal, stuck)
 
 

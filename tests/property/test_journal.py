@@ -13,7 +13,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fireforget._journal import Binding, Cursor, Entry, Journal, Options, Position, adopt, totals, verify
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.record import CONTEXT, EVENT, HEADER, HEADER_SIZE, MOST, PENDING, SETTLED, TYPE
-from tests.journals import PROCESS, QUEUE, abandon, assert_law, body, context, emit, everything, number_of, opened
+from tests.journals import (
+    PROCESS,
+    QUEUE,
+    abandon,
+    assert_law,
+    body,
+    compact,
+    context,
+    emit,
+    everything,
+    number_of,
+    opened,
+)
 
 LANES = 4
 STATES_ON_DISK = SETTLED | {PENDING}
@@ -210,7 +222,7 @@ def filled(root: Path, data: st.DataObject) -> tuple[Journal, dict[int, tuple[by
     step = {"none": 1, "half": 2, "most": 11}[settle]
     journal.settle([entry for i, entry in enumerate(entries) if i % step], "delivered")
     if data.draw(st.booleans(), label="compact"):
-        journal.compact()
+        compact(journal)
     pending = {number_of(journal.payload(entry)) for entry in everything(journal.cursor())}
     return journal, written, pending
 

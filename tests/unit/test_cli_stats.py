@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 
 from fireforget import Counts, FireForget
+from fireforget._backends import Adapters
+from fireforget._journal import Binding, Journal
+from fireforget._journal.directory import read_manifest
+from fireforget._site import queue_digest
 from fireforget.abc import Depth
 from fireforget.errors import TransientError
 from fireforget.local.sqlite import SQLiteQueue
@@ -74,6 +78,7 @@ def test_json_has_the_same_numbers(workspace: Workspace, monkeypatch: pytest.Mon
         "sampled_out": 6,
         "filtered": 7,
         "dead_letters": {"queue": 1, "file": 1},
+        "left_alone": {},
     }
 
 
@@ -114,3 +119,19 @@ def test_the_journals_are_told_of_even_where_the_queue_cannot_be_reached(
     assert result.exit_code == 1
     assert result.stdout.startswith("accepted 0 = ")
     assert result.stderr == "fireforget: the queue gives no answer (this may pass: try again)\n"
+
+
+def test_journals_that_nobody_drains_are_named(workspace: Workspace) -> None:
+    root = workspace.settings.journal_directory
+    for queue in ("another", queue_digest(Adapters(workspace.settings).identity)):
+        journal = Journal.open(root, queue)
+        journal.append(Binding(b"", 0), "query", 1, 1, b"{}")
+        journal.close()
+    (other,) = (path for path in root.iterdir() if path.is_dir() and read_manifest(path).queue == "another")
+
+    (stats,) = workspace.values("stats")
+    lines = workspace.run("stats").stdout.splitlines()
+
+    assert stats["pending"] == 2
+    assert stats["left_alone"] == {str(other): "it is for another queue"}
+    assert lines[-1] == f"journal {other.name} left alone\tit is for another queue"

@@ -1,6 +1,7 @@
 """From the journal to the queue: in order, in packs, and again until it is taken."""
 
 import asyncio
+import errno
 import itertools
 import logging
 from collections import defaultdict
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from fireforget._journal import Counts
+from fireforget._dispatcher import LOOK_SECONDS, Dispatcher
+from fireforget._journal import Binding, Counts, Entry
+from fireforget._waker import Waker
 from fireforget.abc import Message, Outcome
 from fireforget.errors import PermanentError, TransientError
 from tests.emitting import Pen, correlated
@@ -576,7 +579,8 @@ async def test_a_split_pack_keeps_its_order_under_retries(tmp_path: Path) -> Non
 
 async def test_what_cannot_be_put_aside_stays_in_the_journal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "taken").write_text("")
-    bench = Bench(tmp_path / "taken" / "letters", max_backoff_seconds=1.0)
+    bench = Bench(tmp_path / "taken" / "letters", backoff_seconds=1.0, max_backoff_seconds=1.0)
+    bench.clock.chance = 1.0
     bench.queue.outcome = lambda message: REFUSED
     async with bench.running():
         bench.emit(0)
@@ -610,7 +614,8 @@ async def test_damage_costs_the_damaged_event_alone(tmp_path: Path) -> None:
 async def test_what_cannot_be_written_down_is_sent_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = Bench(tmp_path, max_backoff_seconds=1.0)
+    bench = Bench(tmp_path, backoff_seconds=1.0, max_backoff_seconds=1.0)
+    bench.clock.chance = 1.0
     journal = bench.pen.open_journal()
     settle, failures = journal.settle, [OSError("the disk is gone"), OSError("still gone")]
 
@@ -665,7 +670,129 @@ async def test_the_hook_for_deliveries_gets_each_message_once(tmp_path: Path) ->
     assert sum(message.count for message in bench.delivered) == 20
 
 
+# What cannot be read
+
+
+async def test_an_event_that_is_no_json_is_put_aside_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for n in range(9):
+        bench.emit(n)
+        if n in {0, 4, 5}:
+            flawed = b'{"n":\xff}' if n else b'{"n":}'
+            assert bench.pen.open_journal().append(Binding(b"", 0), "query", bench.clock.time_ns(), 1000 + n, flawed)
+    async with bench.running():
+        await bench.settle()
+
+    assert bench.numbers == list(range(9))
+    assert bench.counts == Counts(delivered=9, dead_lettered=3)
+    letters = list(bench.file.read())
+    assert [reason for _, reason in bench.buried] == [letter.reason for letter in letters]
+    assert all(letter.reason.startswith("its data is no JSON text: ") for letter in letters)
+    assert '"data":{"n":\\xff}}' in letters[1].message.body
+    assert bench.dispatcher.breaker.state == "closed"
+
+
+async def test_a_journal_that_cannot_be_read_at_the_moment_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    for n in range(60):
+        bench.emit(n, lane=n % 3, size=100)
+    journal, reads = bench.pen.open_journal(), itertools.count()
+    payload = journal.payload
+
+    def fail_once(entry: Entry) -> bytes | None:
+        if next(reads) == 5:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return payload(entry)
+
+    monkeypatch.setattr(journal, "payload", fail_once)
+    async with bench.running() as dispatcher:
+        failed = bench.dispatching.exception()
+        again = asyncio.ensure_future(dispatcher.run())
+        await bench.settle()
+        again.cancel()
+
+    assert isinstance(failed, OSError)
+    assert [[n for n in bench.numbers if n % 3 == lane] for lane in range(3)] == [
+        list(range(lane, 60, 3)) for lane in range(3)
+    ]
+    assert bench.counts == Counts(delivered=60)
+
+
+async def test_a_refused_pack_that_cannot_be_split_now_is_split_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    for n in range(3):
+        bench.emit(n)
+    journal = bench.pen.open_journal()
+    payload, failures = journal.payload, [OSError(errno.EMFILE, "Too many open files")]
+
+    def fail_once_split(entry: Entry) -> bytes | None:
+        if bench.queue.calls and failures:
+            raise failures.pop()
+        return payload(entry)
+
+    monkeypatch.setattr(journal, "payload", fail_once_split)
+    bench.queue.outcome = lambda message: REFUSED if message.count > 1 else DELIVERED
+    async with bench.running():
+        await bench.finish()
+
+    assert not failures
+    assert bench.numbers == [0, 1, 2]
+
+
+async def test_a_lingering_pack_that_is_full_goes_at_once_though_nobody_was_woken(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=60.0)
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+        for n in range(1, 30):
+            assert not dispatcher.waker.asleep
+            bench.emit(n, size=100)
+        await bench.pass_time(LOOK_SECONDS)
+
+    assert bench.clock.monotonic() <= 2 * LOOK_SECONDS
+    assert bench.numbers[0] == 0
+    assert len(bench.numbers) >= 5
+
+
+async def test_while_the_queue_is_down_nobody_looks_whether_a_pack_is_full(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=60.0, breaker_failures=1, backoff_seconds=30.0)
+    bench.clock.chance = 1.0
+    bench.queue.failures.append(TransientError("down"))
+    async with bench.running() as dispatcher:
+        for n in range(30):
+            bench.emit(n, size=100)
+        await bench.settle()
+        bench.emit(30, lane=1)
+        await bench.settle()
+
+        assert dispatcher.breaker.state == "open"
+        assert bench.clock.next_moment() == 30.0
+
+
 # The end, and other journals
+
+
+async def test_a_drain_that_can_do_nothing_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    bench.emit(0)
+    dispatcher = Dispatcher(bench.pen.open_journal(), bench.queue, bench.settings, bench.clock, bench.file, bench.hooks)
+    wakings = list[int]()
+
+    class Counted(Waker):
+        def wake(self) -> None:
+            wakings.append(1)
+
+    dispatcher.waker = Counted()
+    drain = asyncio.ensure_future(dispatcher.drain())  # while nobody dispatches
+    await bench.pass_time(2.0)
+    drain.cancel()
+    await asyncio.wait({drain})
+
+    assert 1 < len(wakings) <= 2.0 / bench.settings.backoff_seconds + 2
 
 
 async def test_draining_publishes_without_lingering(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,6 +25,8 @@ from fireforget import EventTypes
 from fireforget._encode import MAX_DEPTH
 from fireforget._event import encode_event, uuid7_text, uuid7_time
 from fireforget._journal import Options
+from fireforget._journal.segment_file import SegmentFile
+from fireforget.errors import JournalError
 from fireforget.testing.clock import START, ManualClock
 from tests.emitting import Pen, correlated
 
@@ -400,6 +403,18 @@ def test_a_full_journal_refuses_and_counts() -> None:
     assert [event.id for event in pen.read()] == [str(event_id) for event_id in accepted]
     assert pen.counts.refused == {"overflow": 200 - len(accepted)}
     assert 100 < len(accepted) < 130
+
+
+def test_what_a_full_disk_refuses_is_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path | None, header: object) -> None:
+        raise JournalError("No space left on device")
+
+    pen = Pen(options=Options(segment_bytes=8192, max_bytes=1 << 20))
+    monkeypatch.setattr(SegmentFile, "create", fail)
+    accepted = [event_id for n in range(200) if (event_id := pen.emit("query", {"text": "x" * 100}))]
+
+    assert 0 < len(accepted) < 200
+    assert pen.counts.refused == {"disk": 200 - len(accepted)}
 
 
 # Hooks

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fireforget._journal import Journal, Options, adopt, strangers, totals, verify
+from fireforget._journal import ADOPTED_AT_ONCE, Journal, Options, adopt, strangers, totals, verify
 from fireforget._journal.directory import Directory
 from fireforget.errors import JournalError
 from tests.journals import (
@@ -93,6 +93,27 @@ def test_another_queue_is_a_stranger(tmp_path: Path) -> None:
     (stranger,) = strangers(tmp_path, QUEUE)
     assert (stranger.path, stranger.reason) == (tmp_path / other.id, "it is for another queue")
     assert strangers(tmp_path, "another") == []
+
+
+def test_the_living_are_no_strangers(tmp_path: Path) -> None:
+    other = Journal.open(tmp_path, "another", Options(segment_bytes=8192, max_bytes=16384))
+    fill(other, range(3))
+    assert strangers(tmp_path, QUEUE) == []
+
+    abandon(other)
+
+    assert [stranger.path.name for stranger in strangers(tmp_path, QUEUE)] == [other.id]
+
+
+def test_many_are_adopted_a_few_at_a_time(tmp_path: Path) -> None:
+    dead = [opened(tmp_path) for _ in range(2 * ADOPTED_AT_ONCE + 1)]
+    for journal in dead:
+        fill(journal, range(3))
+        abandon(journal)
+    rounds = [adopt(tmp_path, QUEUE) for _ in range(4)]
+
+    assert [len(heirs) for heirs in rounds] == [ADOPTED_AT_ONCE, ADOPTED_AT_ONCE, 1, 0]
+    assert {heir.id for heirs in rounds for heir in heirs} == {journal.id for journal in dead}
 
 
 @pytest.mark.parametrize(

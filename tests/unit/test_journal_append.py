@@ -24,6 +24,7 @@ from tests.journals import (
     adopted,
     assert_law,
     body,
+    compact,
     context,
     deliver,
     emit,
@@ -257,7 +258,7 @@ def test_a_closed_journal_refuses(journal: Journal) -> None:
     assert not emit(journal, request, "query", body(4))
     assert not emit(journal, PROCESS, "query", body(4))
     journal.prepare()
-    journal.compact()
+    compact(journal)
     journal.sync()
     journal.close()
     assert_law(journal.counts, accepted=3, pending=3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fireforget._journal import Entry, Journal, Options, verify
+from fireforget._journal.compaction import _is_movable, _is_sparse
 from fireforget.errors import JournalError
 from tests.journals import (
     TINY,
@@ -14,6 +15,7 @@ from tests.journals import (
     adopted,
     assert_law,
     body,
+    compact,
     context,
     deliver,
     emit,
@@ -47,7 +49,7 @@ def test_what_is_pending_moves_together_and_is_still_read(journal: Journal) -> N
     expected = list(range(3, 1000, LANES))
     used = journal.bytes_used
 
-    journal.compact()
+    compact(journal)
 
     assert journal.bytes_used < used / 2
     assert numbers(journal, held) == expected
@@ -67,12 +69,12 @@ def test_small_files_are_merged_again_and_again(journal: Journal) -> None:
         entries = everything(journal)
         held += [entry for entry in entries if entry.key_hash == 3]
         deliver(journal, [entry for entry in entries if entry.key_hash != 3])
-        journal.compact()
+        compact(journal)
 
     assert len(journal._chain.files()) < len(held) / 8
     assert numbers(journal, held) == list(range(3, 3000, LANES))
     deliver(journal, held[::2])
-    journal.compact()
+    compact(journal)
     assert numbers(journal, everything(journal.cursor())) == list(range(3, 3000, LANES))[1::2]
     deliver(journal, held)
     assert_law(journal.counts, accepted=3000, delivered=3000)
@@ -85,7 +87,7 @@ def test_positions_and_cursors_stay_valid(journal: Journal) -> None:
     start, between = held[half].position, journal.cursor(held[half].position)
     taken = between.take(3)
 
-    journal.compact()
+    compact(journal)
 
     assert numbers(journal, everything(journal.cursor(start))) == numbers(journal, held[half:])
     assert numbers(journal, taken + everything(between)) == numbers(journal, held[half:])
@@ -98,7 +100,7 @@ def test_the_walk_goes_on_through_what_was_compacted_under_it(tmp_path: Path) ->
     first = journal.walk(270)
     size = journal.bytes_used
     deliver(journal, first[1:])
-    journal.compact()
+    compact(journal)
 
     assert journal.bytes_used < size
     assert numbers(journal, first[:1] + everything(journal)) == [0, *range(270, 1000)]
@@ -111,7 +113,7 @@ def test_counts_of_what_was_taken_out_survive_in_the_file(tmp_path: Path) -> Non
     journal.settle([entry for entry in entries if entry.key_hash < 3], "delivered")
     journal.settle([entry for entry in entries if 3 < entry.key_hash < 6], "dead")
     journal.settle([entry for entry in entries if entry.key_hash >= 6], "dropped")
-    journal.compact()
+    compact(journal)
     counts = journal.counts
     abandon(journal)
 
@@ -130,8 +132,8 @@ def test_files_that_a_merged_one_stands_for_are_removed_when_found(tmp_path: Pat
     assert folder is not None
     stuck(journal, 3000)
     copies = {path: path.read_bytes() for path in folder.glob("*.seg")}
-    journal.compact()
-    journal.compact()
+    compact(journal)
+    compact(journal)
     left = set(segments(journal))
     assert len(left) <= len(copies) / 2
     abandon(journal)
@@ -152,7 +154,7 @@ def test_the_last_segment_is_left_alone(journal: Journal) -> None:
     fill(journal, range(30))
     entries = everything(journal)
     deliver(journal, entries[1:])
-    journal.compact()
+    compact(journal)
 
     assert journal.bytes_used == 32768
     assert emit(journal, context(1), "query", body(30))
@@ -165,7 +167,7 @@ def test_a_segment_with_much_pending_is_left_alone(journal: Journal) -> None:
     entries = everything(journal)
     deliver(journal, entries[::2])
     used = journal.bytes_used
-    journal.compact()
+    compact(journal)
 
     assert journal.bytes_used == used
 
@@ -177,7 +179,7 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", _full)
         with pytest.raises(JournalError, match="No space left"):
-            journal.compact()
+            compact(journal)
 
     assert segments(journal) == before
     assert numbers(journal, held) == list(range(3, 1000, LANES))
@@ -193,7 +195,7 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", _refused)
         with pytest.raises(JournalError, match="cannot replace"):
-            journal.compact()
+            compact(journal)
 
     assert numbers(journal, held) == list(range(3, 1000, LANES))
     assert not list(tmp_path.rglob("*.tmp"))
@@ -257,7 +259,7 @@ def test_a_new_file_is_on_the_disk_before_it_replaces_the_old_one(
 
     monkeypatch.setattr(os, "fdatasync", synced)
     monkeypatch.setattr(Path, "replace", replaced)
-    journal.compact()
+    compact(journal)
 
     assert steps[:4] == ["sync", "replace", "sync", "replace"]
 
@@ -268,6 +270,22 @@ def test_segments_of_any_size_are_compacted(tmp_path: Path) -> None:
         emit(journal, context(number), "query", body(number, 20_000))
     entries = everything(journal)
     deliver(journal, entries[1:])
-    journal.compact()
+    compact(journal)
 
     assert journal.payload(entries[0]) == body(0, 20_000)
+
+
+def test_one_call_rewrites_one_file(tmp_path: Path) -> None:
+    journal = opened(tmp_path, SMALL)
+    stuck(journal, 3000)
+    before, calls = [file.path for file in journal._chain.files()], 0
+    sparse = sum(_is_movable(file) and _is_sparse(file) for file in journal._chain.files())
+
+    assert journal.compact()
+
+    assert sparse > 3
+    assert sum(_is_movable(file) and _is_sparse(file) for file in journal._chain.files()) == sparse - 1
+    assert [file.path for file in journal._chain.files()] == before
+    while journal.compact():
+        calls += 1
+    assert calls >= sparse - 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fireforget._journal import Counts, totals, verify
+from fireforget._journal import Counts, Verification, totals, verification, verify
 from fireforget._journal.counters import SLOT, Counters
 from fireforget._journal.ledger import Ledger
 from fireforget.errors import JournalError
@@ -263,3 +263,51 @@ def test_counts_add_up() -> None:
 
     assert_law(counts, accepted=10, delivered=3, dead_lettered=1)
     assert counts.refused == {"a": 2}
+
+
+def test_a_close_does_not_wait_without_end_for_the_ledger(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    fill(journal, range(3))
+    deliver(journal, journal.walk(3))
+    with Ledger(tmp_path).locked():
+        journal.close()
+
+    assert Ledger(tmp_path).ids() == set()
+    adopted(tmp_path).close()
+    assert Ledger(tmp_path).ids() == {journal.id}
+    assert_law(totals(tmp_path).counts, accepted=3, delivered=3)
+
+
+def test_who_adds_everything_up_keeps_nobody_from_finishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journals = [opened(tmp_path) for _ in range(3)]
+    for journal in journals:
+        fill(journal, range(3))
+        deliver(journal, journal.walk(3))
+    look, left = verification.verify, list(journals)
+
+    def finish_one_then_look(path: Path) -> Verification:
+        if left:
+            left.pop().close()
+        return look(path)
+
+    monkeypatch.setattr(verification, "verify", finish_one_then_look)
+    counted = totals(tmp_path)
+
+    assert Ledger(tmp_path).ids() == {journal.id for journal in journals}
+    assert_law(counted.counts, accepted=9, delivered=9)
+    assert (counted.journals, counted.unread) == (0, [])
+
+
+def test_a_damaged_manifest_does_not_hide_the_other_journals(tmp_path: Path) -> None:
+    sound, damaged = opened(tmp_path), opened(tmp_path)
+    for journal in (sound, damaged):
+        fill(journal, range(3))
+    (tmp_path / damaged.id / "manifest.json").write_bytes(b"")
+
+    counted = totals(tmp_path)
+
+    assert_law(counted.counts, accepted=3, pending=3)
+    assert counted.journals == 1
+    (unread,) = counted.unread
+    assert unread.path.name == damaged.id
+    assert "is damaged" in unread.reason

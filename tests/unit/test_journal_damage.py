@@ -12,6 +12,7 @@ from tests.journals import (
     adopted,
     assert_law,
     body,
+    compact,
     context,
     deliver,
     emit,
@@ -272,7 +273,7 @@ def test_damage_in_a_compacted_file_costs_its_own_event(tmp_path: Path) -> None:
     entries = everything(journal)
     held = [entry for entry in entries if entry.key_hash == 3]
     deliver(journal, [entry for entry in entries if entry.key_hash != 3])
-    journal.compact()
+    compact(journal)
     path = held[0].segment.file.path
     assert path is not None
     overwrite(path, path.read_bytes().index(body(11)[:8]) + 10, b"?")

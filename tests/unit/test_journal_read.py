@@ -1,14 +1,21 @@
 """Reading and settling: the walk, cursors behind it, positions, payloads."""
 
+import errno
+import mmap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from fireforget._journal import START, Journal, Position
+from fireforget._journal import START, Entry, Journal, Position
+from fireforget._journal import mapping as memory
 from tests.journals import (
     NOTHING,
     PROCESS,
     TINY,
+    abandon,
+    adopted,
     assert_law,
     body,
     context,
@@ -131,7 +138,6 @@ def test_settled_segments_vanish_and_stay_counted(journal: Journal) -> None:
     assert journal.bytes_used == 8192 < used
     assert_law(journal.counts, accepted=300, delivered=300)
     assert journal.pending == 0
-    assert journal.bytes_pending == 0
 
 
 def test_a_segment_in_the_middle_vanishes_before_an_older_one(journal: Journal) -> None:
@@ -162,7 +168,6 @@ def test_pending_counts_what_was_not_walked_yet(journal: Journal) -> None:
     fill(journal, range(150), size=10)
 
     assert journal.pending == 150
-    assert journal.bytes_pending > 150 * 36
     assert numbers(journal, everything(journal)) == list(range(150))
 
 
@@ -211,3 +216,70 @@ def test_an_unmapped_tail_is_still_the_tail(tmp_path: Path) -> None:
     assert journal.tail.file.mapped
     assert emit(journal, PROCESS, "query", body(1500))
     assert len(everything(journal)) == 1501
+
+
+def test_a_file_that_cannot_be_read_at_the_moment_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = opened(tmp_path)
+    fill(dead, range(3000), [context(number) for number in range(5)], size=0)
+    abandon(dead)
+    heir = adopted(tmp_path)
+    assert [file.mapped for file in heir._chain.files()].count(False) > 5
+    opening, failing = memory.open_file, iter([True, True, False, True, False])
+
+    def fail_now_and_then(path: Path, size: int, *, writable: bool = True) -> mmap.mmap:
+        if next(failing, False):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opening(path, size, writable=writable)
+
+    monkeypatch.setattr(memory, "open_file", fail_now_and_then)
+    entries, failures = list[Entry](), 0
+    while len(entries) < 3000:
+        try:
+            found = heir.walk(200)
+        except OSError:
+            failures += 1
+            continue
+        assert found
+        entries += found
+    cursor = heir.cursor()
+
+    assert failures
+    assert numbers(heir, entries) == list(range(3000))
+    assert numbers(heir, everything(cursor)) == list(range(3000))
+    deliver(heir, entries)
+    assert_law(heir.counts, accepted=3000, delivered=3000)
+
+
+def test_whether_anything_is_pending_is_told_without_sealing_all(journal: Journal) -> None:
+    assert journal.idle
+    fill(journal, range(3000), size=0)
+
+    assert not journal.idle
+    assert journal.seal() > 2500
+
+    deliver(journal, everything(journal))
+    assert journal.idle
+    fill(journal, [3000])
+    assert not journal.idle
+
+
+def test_counting_lets_go_of_the_journal_between_its_steps(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(journal, range(3000), size=0)
+    free = list[bool]()
+
+    def take() -> bool:
+        if taken := journal._chain.reading.acquire(blocking=False):
+            journal._chain.reading.release()
+        return taken
+
+    def look(seconds: float) -> None:
+        with ThreadPoolExecutor(1) as other:
+            free.append(other.submit(take).result())
+
+    monkeypatch.setattr(time, "sleep", look)
+
+    assert journal.counts.pending == 3000
+    assert len(free) >= 5
+    assert all(free)

@@ -21,6 +21,7 @@ from tests.journals import (
     adopted,
     assert_law,
     body,
+    compact,
     context,
     deliver,
     emit,
@@ -214,7 +215,7 @@ def test_threads_append_side_by_side_while_the_engine_reads(
                 assert payload is not None
                 found.append((int(payload.partition(b'"n":')[2].partition(b",")[0]), entry.context, entry.type))
             deliver(journal, entries)
-            journal.compact()
+            compact(journal)
             if last and not entries:
                 return
 

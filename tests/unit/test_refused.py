@@ -154,7 +154,23 @@ def test_a_full_disk_leaves_no_torn_line(file: RefusedFile, monkeypatch: pytest.
 def append_many(directory: Path, first: int) -> None:
     file = RefusedFile(directory, ManualClock())
     for number in range(first, first + 25):
+        _append(file, number)
+
+
+def _append(file: RefusedFile, number: int) -> None:
+    """As the dispatcher does: who did not get the lock in time tries again."""
+    try:
         file.append(letter(number), "refused")
+    except BlockingIOError:
+        _append(file, number)
+
+
+def test_a_letter_does_not_wait_without_end_for_a_lock(file: RefusedFile) -> None:
+    with file._locked(0.0), pytest.raises(BlockingIOError, match="another process keeps it locked"):
+        file.append(letter(1), "refused")
+    file.append(letter(1), "refused")
+
+    assert ids(file) == ["id-1"]
 
 
 def test_processes_share_the_file_without_losing_a_line(file: RefusedFile) -> None:

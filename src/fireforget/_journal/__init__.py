@@ -40,7 +40,7 @@ Out of the promise: truncating a segment that is in use, network file systems, a
 container. Linux and macOS; elsewhere, without `fcntl`, only ``durability="none"``.
 """
 
-from fireforget._journal.adoption import Stranger, adopt, directories, strangers
+from fireforget._journal.adoption import ADOPTED_AT_ONCE, Stranger, adopt, directories, strangers
 from fireforget._journal.appender import PACK, Binding, Options
 from fireforget._journal.counts import Counts
 from fireforget._journal.cursor import Cursor
@@ -53,6 +53,7 @@ from fireforget._journal.verification import Totals, Verification, totals, verif
 from fireforget._journal.watching import Watch
 
 __all__ = [
+    "ADOPTED_AT_ONCE",
     "PACK",
     "START",
     "Binding",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,6 +14,7 @@ from fireforget._journal.directory import (
     LOCK,
     UNBORN,
     Directory,
+    is_held,
     read_manifest,
     remove_tree,
     sweep_tree,
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+ADOPTED_AT_ONCE: Final = 8
+"""Journals that one call of `adopt` takes over at most: each costs up to three descriptors."""
+
+
 class Stranger(msgspec.Struct, frozen=True):
-    """A journal that is left alone.
+    """The journal of a dead process that is left alone.
 
     Args:
         path: Of its directory.
@@ -40,7 +45,7 @@ class Stranger(msgspec.Struct, frozen=True):
 
 
 def adopt(root: Path, queue: str, options: Options | None = None) -> list[Journal]:
-    """Take over the journals of dead processes that were for the same queue. Who gets one, has it alone.
+    """Take over journals of dead processes that were for the same queue, a few at once. Who gets one, has it alone.
 
     Nothing is copied: they are read and settled where they are, and vanish when they are closed with nothing pending.
     Removes on the way what is left of journals that were never born, or are written down in the ledger.
@@ -61,6 +66,8 @@ def adopt(root: Path, queue: str, options: Options | None = None) -> list[Journa
     journals: list[Journal] = []
     failure: JournalError | None = None
     for path in directories(root):
+        if len(journals) == ADOPTED_AT_ONCE:
+            break
         try:
             directory = None if _reason_to_leave(path, queue) else Directory.claim(path)
             if directory is not None and directory.id in finished:
@@ -75,9 +82,9 @@ def adopt(root: Path, queue: str, options: Options | None = None) -> list[Journa
 
 
 def strangers(root: Path, queue: str) -> list[Stranger]:
-    """The journals that `adopt` leaves alone because they are not for this queue, or not for this version."""
+    """The journals of the dead that `adopt` leaves alone: for another queue, for another version, or damaged."""
     reasons = ((path, _reason_to_leave(path, queue)) for path in directories(root))
-    return [Stranger(path, reason) for path, reason in reasons if reason]
+    return [Stranger(path, reason) for path, reason in reasons if reason and not _is_held(path)]
 
 
 def directories(root: Path) -> Iterator[Path]:
@@ -96,6 +103,13 @@ def _take_over(directory: Directory, options: Options) -> Journal:
     except BaseException:
         directory.release()
         raise
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        return is_held(path)
+    except JournalError:
+        return False  # without a lock that can be looked at, it is damaged, or another user's
 
 
 def _reason_to_leave(path: Path, queue: str) -> str:
@@ -117,7 +131,7 @@ def _sweep(root: Path) -> None:
             _remove_if_empty(path)
             continue
         try:
-            if lock(file, wait=False):
+            if lock(file):
                 remove_tree(path)
         finally:
             os.close(file)

@@ -45,8 +45,8 @@ class Compaction:
         self._segment_bytes = segment_bytes
         self._durable = durable
 
-    def run(self) -> None:
-        """Rewrite what is worth it.
+    def run(self) -> bool:
+        """Rewrite once where it is worth it; says whether there may be more to do, for a file takes some milliseconds.
 
         Raises:
             JournalError: A file cannot be made; those not yet rewritten stay as they are.
@@ -54,8 +54,11 @@ class Compaction:
         for file in self._chain.files():
             if _is_movable(file) and _is_sparse(file):
                 self._rewrite([file])
-        for files in list(self._small()):
+                return True
+        for files in self._small():
             self._rewrite(files)
+            return True
+        return False
 
     def _small(self) -> Iterator[list[SegmentFile]]:
         """Neighbours that fit in one file together."""

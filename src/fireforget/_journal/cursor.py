@@ -52,20 +52,28 @@ class Cursor:
 
         Events that a reader holds and has not settled are pending too: who reads with several cursors keeps them
         apart.
+
+        Raises:
+            OSError: The next file cannot be read at the moment, and the cursor stands before it. What was read of the
+                files ahead of it was returned by the call before.
         """
         return self._take(limit, wanted, ALL)
 
     def _take(self, limit: int, wanted: Wanted, stretch: int) -> list[Entry]:
         entries: list[Entry] = []
         with self._chain.reading:
-            while len(entries) < limit and stretch > 0 and (stop := self._stop()):
-                segment, begin = self._segment, self._offset
-                if segment.moved is None:
-                    stop = min(stop, begin + stretch)
-                found, self._offset = read(segment, begin, stop, limit - len(entries), wanted)
-                stretch -= self._offset - begin if segment.moved is None else segment.pending_bytes
-                if found and self._hold(segment, len(found)):
-                    entries += found
+            try:
+                while len(entries) < limit and stretch > 0 and (stop := self._stop()):
+                    segment, begin = self._segment, self._offset
+                    if segment.moved is None:
+                        stop = min(stop, begin + stretch)
+                    found, self._offset = read(segment, begin, stop, limit - len(entries), wanted)
+                    stretch -= self._offset - begin if segment.moved is None else segment.pending_bytes
+                    if found and self._hold(segment, len(found)):
+                        entries += found
+            except OSError:
+                if not entries:
+                    raise  # else the next call meets it: what the cursor has passed belongs to its reader
         return entries
 
     def _hold(self, segment: Segment, number: int) -> bool:

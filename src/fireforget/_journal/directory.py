@@ -116,7 +116,7 @@ class Directory:
         try:
             with suppress(FileNotFoundError):  # as with a lock that is taken, the caller tries again
                 directory.lock = os.open(unborn / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-                if lock(directory.lock, wait=False):
+                if lock(directory.lock):
                     (unborn / MANIFEST).write_bytes(msgspec.json.encode(manifest))
                     unborn.rename(path)
                     return directory
@@ -144,7 +144,7 @@ class Directory:
         directory = cls(path, file, manifest)
         ours = False
         try:
-            ours = lock(file, wait=False) and directory.is_current()
+            ours = lock(file) and directory.is_current()
         finally:
             if not ours:
                 directory.release()
@@ -169,7 +169,7 @@ def is_held(path: Path) -> bool:
     except OSError as error:
         raise JournalError(f"cannot look at the lock of {path}: {error.strerror}") from error
     try:
-        return not lock(file, wait=False, shared=True)
+        return not lock(file, shared=True)
     finally:
         os.close(file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 
@@ -117,12 +118,21 @@ class Journal(Appender):
         """The name of its directory; empty for memory."""
         return self._directory.id if self._directory else ""
 
+    @property
+    def queue(self) -> str:
+        """Digest of the identity of the queue that its events are for; empty for memory."""
+        return self._directory.manifest.queue if self._directory else ""
+
     def walk(self, limit: int) -> list[Entry]:
-        """Up to `limit` pending events in order, each once; fewer only where no more are written."""
+        """Up to `limit` pending events in order, each once; fewer only where no more are written, or can be read.
+
+        Raises:
+            OSError: The next file cannot be read at the moment. Nothing is passed over.
+        """
         before = self._leader.position.number
         entries = self._leader.take(limit)
         if self._leader.position.number != before or self._chain.doomed:
-            with self._chain.reading:
+            with self._chain.reading, suppress(OSError):  # tried again later; what was read belongs to the reader
                 self._upkeep.collect()
                 self._upkeep.unmap_idle()
         return entries
@@ -138,7 +148,7 @@ class Journal(Appender):
 
     def seal(self, limit: int = ALL) -> int:
         """Check, count and seal up to `limit` records that were not yet; says how many. Counting needs all of them."""
-        return self._upkeep.seal(limit)
+        return 0 if self.closed else self._upkeep.seal(limit)
 
     def settle(self, entries: Iterable[Entry], outcome: Outcome) -> None:
         """Say what became of events. What is settled already, or was given up since, stays as it is."""
@@ -157,14 +167,13 @@ class Journal(Appender):
             for entry in entries:
                 entry.segment.out -= 1
 
-    def compact(self) -> None:
-        """Rewrite files of which little is pending, and neighbours that are small.
+    def compact(self) -> bool:
+        """Rewrite a file of which little is pending, or neighbours that are small; says whether there may be more.
 
         Raises:
             JournalError: The disk is full; nothing is changed.
         """
-        if not self.closed:
-            self._upkeep.compact()
+        return not self.closed and self._upkeep.compact()
 
     def note(self, kind: Note, reason: str = "", number: int = 1) -> None:
         """Count what was not accepted. From any thread; written to the disk with the next `prepare`."""
@@ -175,8 +184,7 @@ class Journal(Appender):
         """What became of all events so far. Seals what is not sealed; after `close`, what it was then."""
         if self._final is not None:
             return self._final
-        with self._chain.reading:
-            self.seal()
+        with self._upkeep.all_sealed():
             counts = Counts()
             counts.add(self._counters.counts)
             for file in self._chain.files():
@@ -189,16 +197,16 @@ class Journal(Appender):
         """Accepted events that are not settled."""
         if self._final is not None:
             return self._final.pending
-        with self._chain.reading:
-            self.seal()
+        with self._upkeep.all_sealed():
             return sum(segment.pending for segment in self._chain)
 
     @property
-    def bytes_pending(self) -> int:
-        """Bytes of their records."""
+    def idle(self) -> bool:
+        """Is nothing pending? Seals no more than it takes to tell."""
+        if self._final is not None:
+            return not self._final.pending
         with self._chain.reading:
-            self.seal()
-            return sum(segment.pending_bytes for segment in self._chain)
+            return all(segment.idle for segment in self._chain)
 
     def prepare(self) -> None:
         """What the engine does now and then: keep one spare segment, make room, bring the counters page up to date.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "ledger.jsonl"
 LOCK_NAME: Final = "ledger.lock"
 _MOST_LINES: Final = 1000
+_PATIENCE_SECONDS: Final = 0.5
+"""Who closes a journal waits no longer to write it down: the next who adopts it does that just as well."""
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -49,18 +51,19 @@ class Ledger:
         self._path = root / FILE_NAME
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait: float = _PATIENCE_SECONDS) -> Iterator[None]:
         """Keep others from writing.
 
         Raises:
-            JournalError: The lock cannot be had.
+            JournalError: The lock cannot be had, or somebody keeps it for `wait` seconds.
         """
         try:
             file = os.open(self._root / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise JournalError(f"cannot lock the ledger in {self._root}: {error.strerror}") from error
         try:
-            lock(file, wait=True)
+            if not lock(file, wait=wait):
+                raise JournalError(f"another process keeps the ledger in {self._root} locked")
             yield
         finally:
             os.close(file)

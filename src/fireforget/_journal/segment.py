@@ -32,6 +32,9 @@ GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
 PAYLOAD: Final = HEADER_SIZE - SEALED_FROM
 """Where the payload begins in the bytes that the checksum covers."""
 
+_STRIDE: Final = 64
+"""Records that are sealed at once in search of a pending one."""
+
 _unpack: Final = HEADER.unpack_from
 
 
@@ -125,6 +128,13 @@ class Segment:
     def close(self) -> None:
         """Let every later write fail."""
         self._close()
+
+    @property
+    def idle(self) -> bool:
+        """Is nothing in it pending? Seals no further than to the first event that is."""
+        while not self.pending and self.seal(_STRIDE):
+            pass
+        return not self.pending
 
     def end(self) -> int:
         """Up to where it is written."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from fireforget._journal.compaction import Compaction
@@ -12,11 +13,18 @@ from fireforget._journal.segment_file import ALL
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fireforget._journal.appender import Options
     from fireforget._journal.chain import Chain
     from fireforget._journal.counters import Counters
+
+_STEP: Final = 500
+"""Records that are sealed at once by who counts; it takes one or two milliseconds."""
+
+_BREATH_SECONDS: Final = 50e-6
+"""So long it then lets go of the lock and of the GIL."""
 
 _MOST_MAPPED: Final = 16
 """So many of the oldest files stay in memory, besides those in use."""
@@ -52,6 +60,15 @@ class Upkeep:
                     self.unmap_idle()
         return sealed
 
+    @contextmanager
+    def all_sealed(self) -> Iterator[None]:
+        """Hold still while everything is sealed; before that in steps, between which readers get in."""
+        while self.seal(_STEP) == _STEP:
+            time.sleep(_BREATH_SECONDS)
+        with self._chain.reading:
+            self.seal()
+            yield
+
     def collect(self) -> None:
         """Take out what is settled or given up. With ``durability="power"`` that waits for `sync`."""
         if not self._power:
@@ -59,14 +76,14 @@ class Upkeep:
                 while folded := self._folding.fold():
                     self._folding.remove(folded)
 
-    def compact(self) -> None:
-        """Rewrite what is sparse.
+    def compact(self) -> bool:
+        """Rewrite one file that is sparse; says whether there may be more.
 
         Raises:
             JournalError: A file cannot be made.
         """
         with self._chain.reading:
-            self._compaction.run()
+            return self._compaction.run()
 
     def sync(self) -> None:
         """Seal everything and, with ``durability="power"``, bring it to the disk itself.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from fireforget._journal.adoption import directories
+from fireforget._journal.adoption import Stranger, directories
 from fireforget._journal.chain import Chain
 from fireforget._journal.counters import read_page
 from fireforget._journal.counts import Counts
@@ -18,6 +19,7 @@ from fireforget._journal.loading import load
 from fireforget.errors import JournalError
 
 _ATTEMPTS: Final = 20
+_LOOKS: Final = 3
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -64,11 +66,13 @@ class Totals(msgspec.Struct, frozen=True):
 
     Args:
         counts: What became of all events ever.
-        journals: How many journals are there at present, living or dead.
+        journals: How many journals are there at present, living or dead, that can be read.
+        unread: The others, whose events are not in the counts.
     """
 
     counts: Counts
     journals: int
+    unread: list[Stranger] = []
 
 
 Progress = Callable[[int, int], None]
@@ -103,18 +107,33 @@ def totals(root: Path) -> Totals:
     """What became of all events of all journals of a directory, those that are finished and gone included.
 
     Raises:
-        JournalError: Something cannot be read.
+        JournalError: The ledger cannot be locked.
     """
     ledger = Ledger(root)
     if not root.is_dir():
         return Totals(Counts(), 0)
-    with ledger.locked():  # nobody finishes meanwhile, so that none is counted twice or not at all
-        counts, finished, journals = ledger.counts(), ledger.ids(), 0
-        for path in directories(root):
-            if path.name not in finished:
-                counts.add(verify(path).counts)
-                journals += 1
-    return Totals(counts, journals)
+    for _ in range(_LOOKS):
+        before = ledger.counts()
+        found = _totals(root, ledger)
+        if ledger.counts() == before:  # nobody finished meanwhile, so that none is counted twice or not at all
+            return found
+    with ledger.locked(inf):  # there is much coming and going: who finishes now has to be left to an adopter
+        return _totals(root, ledger)
+
+
+def _totals(root: Path, ledger: Ledger) -> Totals:
+    found = Totals(ledger.counts(), 0, [])
+    journals, finished = 0, ledger.ids()
+    for path in directories(root):
+        if path.name in finished:
+            continue
+        try:
+            found.counts.add(verify(path).counts)
+            journals += 1
+        except JournalError as error:
+            if path.exists():  # else it was removed meanwhile
+                found.unread.append(Stranger(path, str(error)))
+    return msgspec.structs.replace(found, journals=journals)
 
 
 def _look(path: Path, manifest: Manifest, progress: Progress) -> Verification:

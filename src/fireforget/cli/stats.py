@@ -9,8 +9,9 @@ import anyio
 import click
 
 from fireforget._backends import Adapters
+from fireforget._journal import strangers
 from fireforget._settings import load_settings
-from fireforget._site import site_counts
+from fireforget._site import queue_digest, site_counts
 from fireforget.abc import Depth
 from fireforget.cli.options import json_option
 from fireforget.cli.output import Column, listing, write, write_json
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireforget._journal import Counts
-    from fireforget._settings import Settings
 
 
 @click.command()
@@ -37,25 +37,29 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     """
     settings = load_settings(config)
     counts = site_counts(settings)
+    adapters = Adapters(settings)
+    left = strangers(settings.journal_directory, queue_digest(adapters.identity))
     filed = sum(1 for _ in refused_file(settings).read())
     failure: AdapterError | None = None
     try:
-        depth = anyio.run(_depth, settings)
+        depth = anyio.run(_depth, adapters)
     except AdapterError as error:  # what the journals say is worth most when the queue cannot be reached
         depth, failure = Depth(), error
     if as_json:
-        write_json(_as_json(counts, depth, filed))
+        write_json(_as_json(counts, depth, filed) | {"left_alone": {str(each.path): each.reason for each in left}})
     else:
         write(f"{_law(counts)}\n\n")
         with listing(Column("what", cut="never"), Column("count")) as table:
             for what, count in _rows(counts, depth, filed):
                 table.add(what, str(count))
+            for stranger in left:
+                table.add(f"journal {stranger.path.name} left alone", stranger.reason)
     if failure is not None:
         raise failure
 
 
-async def _depth(settings: Settings) -> Depth:
-    async with aclosing(Adapters(settings).queue()) as queue:
+async def _depth(adapters: Adapters) -> Depth:
+    async with aclosing(adapters.queue()) as queue:
         return await queue.depth()
 
 

@@ -41,7 +41,7 @@ def journal_directory(settings: Settings, _clock: Clock) -> Iterator[Finding]:
     place = existing(root)
     try:
         with tempfile.TemporaryFile(dir=place) as file:
-            lock(file.fileno(), wait=False)
+            lock(file.fileno())
     except OSError as error:
         mend = "name another with journal.directory, or change the owner or mode of this one"
         yield Finding(name, "wrong", f"{root}: no file can be made in {place} ({error.strerror})", mend)
