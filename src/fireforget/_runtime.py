@@ -84,6 +84,7 @@ class Runtime:
         self._telemetry = _telemetry.Telemetry()
         self._dropped: dict[str, int] = {}
         self._troubled = False
+        self._looked = asyncio.Event()  # for journals of dead processes, once
 
     def start(self, make_worker: Callable[[AsyncExitStack], Worker] | None, adapters: AsyncExitStack) -> None:
         """Start the tasks.
@@ -104,11 +105,14 @@ class Runtime:
             self._keep("the worker", self._work)
 
     async def drain(self, seconds: float) -> int:
-        """Deliver what is pending within `seconds`; says how many events are still pending."""
+        """Deliver what is pending within `seconds`, dead processes' events too; says how many are still pending."""
         until = self._clock.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
                 await self._dispatcher.drain()
+                if self._settings.journal.durability != "none":
+                    await self._looked.wait()
+                    await self._dispatcher.drain()
         except TimeoutError:
             _logger.warning("the drain ended with %d events pending; they stay in the journal", self.pending)
         if self._worker is not None:
@@ -219,6 +223,7 @@ class Runtime:
             for journal in found:
                 _logger.info("adopted a journal with %d events pending", journal.pending)
                 self._dispatcher.add(journal)
+            self._looked.set()
             if done := self._dispatcher.finished():
                 await asyncio.shield(_in_thread(partial(_close, done)))
             more = len(found) == ADOPTED_AT_ONCE

@@ -199,7 +199,8 @@ def test_a_child_lets_go_of_journals_that_its_parent_has_adopted(site: Site) -> 
     """As long as the child lived, nobody else could adopt them."""
     printed = site.run("""
         import os
-        from fireforget import FireForget, TransientError
+        from msgspec.structs import replace
+        from fireforget import DispatchSettings, FireForget, TransientError, load_settings
         from fireforget.local.memory import MemoryQueue
         from tests.waiting import wait_for
 
@@ -210,10 +211,11 @@ def test_a_child_lets_go_of_journals_that_its_parent_has_adopted(site: Site) -> 
 
         dead = os.fork()
         if dead == 0:
-            print(*(FireForget().emit("dead", {"n": n}) for n in range(7)), flush=True)
+            slow = FireForget(replace(load_settings(), dispatch=DispatchSettings(linger_seconds=3600)))
+            print(*(slow.emit("dead", {"n": n}) for n in range(7)), flush=True)
             os._exit(0)
         os.waitpid(dead, 0)
-        ff = FireForget(queue=Down("down"))
+        ff = FireForget(replace(load_settings(), drain_seconds=0.1), queue=Down("down"))
         ff.start()
         wait_for(lambda: ff.stats().recovered == 7)
         reading, writing = os.pipe()
@@ -222,7 +224,6 @@ def test_a_child_lets_go_of_journals_that_its_parent_has_adopted(site: Site) -> 
             os.close(writing)
             os.read(reading, 1)
             os._exit(0)
-        ff.drain_blocking(0.05)
         ff.close()
         with FireForget() as ff:
             wait_for(lambda: ff.stats().recovered == 7)

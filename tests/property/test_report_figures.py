@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fireforget._event import Event
@@ -104,6 +104,7 @@ def test_the_figures_are_those_of_the_plainest_count(known: list[tuple[str, Any,
 
 
 @given(st.lists(hostile_events, max_size=12), st.sampled_from(DEFINITIONS))
+@example([event("type\ud800", {"match_score": []}, moment(hours=0))], DEFINITIONS[0])
 def test_whatever_the_store_holds_there_is_a_report_and_it_hides_nothing(
     events: list[Event], definition: Definition
 ) -> None:

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 from fireforget.errors import SchemaError
+from fireforget.reporting.legible import label
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -131,7 +132,7 @@ class Reading:
     def refuse(self, path: str, times: int = 1) -> None:
         """Count a field as unusable; two measures that read it in two ways find one fault and not two."""
         if times:
-            name = f"{self.event.type}.{path}"
+            name = f"{label(self.event.type)}.{path}"
             self.unusable[name] = max(times, self.unusable.get(name, 0))
 
 
