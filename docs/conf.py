@@ -16,6 +16,7 @@ release = version = installed("fireforget")
 
 extensions = ["myst_parser", "toml_reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 exclude_patterns = ["_*"]
+highlight_language = "text"
 smartquotes = False  # what is quoted may be a command
 default_role = "py:obj"
 

@@ -21,12 +21,12 @@ def run_python(source: str, place: str, root: Path, module: ModuleType) -> None:
 
 
 def run_toml(source: str) -> None:
-    """Parse a block; settings and report definitions must load, and are left where the blocks that continue find them."""
+    """Parse a block; settings and report definitions must load, and are left for the blocks that continue it."""
     tomllib.loads(source)
     first = source.splitlines()[0].strip()
     if first in {SETTINGS, DEFINITION}:
         from fireforget import load_settings  # noqa: PLC0415 - most runs load neither
-        from fireforget.reporting import load  # noqa: PLC0415
+        from fireforget.reporting import load  # noqa: PLC0415 - the same
 
         path = Path(first.removeprefix("# "))
         path.write_text(source, encoding="utf-8")

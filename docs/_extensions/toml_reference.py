@@ -1,16 +1,15 @@
 """The directives ``settings`` and ``vocabulary``: the keys of a TOML table, one by one, from the class that reads it.
 
-``.. settings::`` is the top level of `fireforget.toml`, ``.. settings:: journal`` its table ``[journal]``. Each key becomes
-a `confval` with its type, its default, its environment variable and what the class's docstring says of it.
+``.. settings::`` is the top level of `fireforget.toml`, ``.. settings:: journal`` its table ``[journal]``. Each key
+becomes a `confval` with its type, its default, its environment variable and what the class's docstring says of it.
 
-``.. vocabulary:: kinds.Count`` is what the class of that module of `fireforget.reporting` adds to the tables of a report
-definition: its docstring, then its keys.
+``.. vocabulary:: kinds.Count`` is what the class of that module of `fireforget.reporting` adds to the tables of a
+report definition: its docstring, then its keys.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints

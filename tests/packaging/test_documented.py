@@ -77,7 +77,8 @@ def test_every_table_of_the_settings_is_documented() -> None:
 @pytest.mark.parametrize(("union", "module"), [(kinds.Kind, "kinds"), (definition.AnyBlock, "definition")])
 def test_every_kind_and_block_of_a_report_is_documented(union: object, module: str) -> None:
     page = (PAGES / "report-definitions.md").read_text("utf-8")
-    told = re.findall(rf"^#+ (?:Kind|Block) `(\w+)`\n\n```{{eval-rst}}\n\.\. vocabulary:: {module}\.(\w+)$", page, re.MULTILINE)
+    heading, directive = r"^### (?:Kind|Block) `(\w+)`", rf"^\.\. vocabulary:: {module}\.(\w+)$"
+    told = re.findall(rf"{heading}\n\n```{{eval-rst}}\n{directive}", page, re.MULTILINE)
 
     assert sorted(told) == sorted((kind.__struct_config__.tag, kind.__name__) for kind in get_args(union))
 
