@@ -10,10 +10,10 @@ pip := --disable-pip-version-check --no-input install --quiet
 uv = $(VENV)/bin/uv pip install --quiet --python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest wheel check lint format types imports links blocks docs workflows bench lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows bench lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## run the example chatbot and its whole pipeline on this machine
 	@$(run) examples.cv_chatbot.demo $(ARGS)
@@ -59,6 +59,10 @@ blocks: $(VENV)/.ready ## the code blocks of the pages, run
 
 docs: $(VENV)/.ready ## build the documentation into build/docs; a warning is an error
 	@$(run) sphinx --fail-on-warning --keep-going --quiet --fresh-env --write-all docs build/docs
+
+capabilities: $(VENV)/.ready ## what the adapters can do and which promises they keep, into the documentation
+	@$(run) pytest --quiet tests/conformance --ignore tests/conformance/test_saboteurs.py \
+		--fireforget-report docs/_capabilities.md
 
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github

@@ -14,8 +14,9 @@ author = "the authors of fireforget"
 copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name for it
 release = version = installed("fireforget")
 
-extensions = ["myst_parser", "settings_reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
-exclude_patterns = ["_extensions"]
+extensions = ["myst_parser", "toml_reference", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+exclude_patterns = ["_*"]
+highlight_language = "text"
 smartquotes = False  # what is quoted may be a command
 default_role = "py:obj"
 

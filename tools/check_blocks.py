@@ -1,10 +1,10 @@
 """Run the code blocks of the pages, so that what a reader copies works.
 
 `python` blocks are executed. `toml` blocks are parsed, and one that begins with the line `# fireforget.toml`
-is loaded as settings, which are those of the blocks that continue it. `sh` and `console` blocks may hold
-`fireforget` commands, which are executed, and `make` commands, which are tried with `make -n`: the target is
-there, but is not made. The output that a `console` block shows is not compared. Blocks in other languages are
-counted and left alone.
+is loaded as settings, which are those of the blocks that continue it; with `# report.toml` it is loaded as a report
+definition. `sh` and `console` blocks may hold `fireforget` commands, which are executed, and `make` commands, which
+are tried with `make -n`: the target is there, but is not made. The output that a `console` block shows is not
+compared. Blocks in other languages are counted and left alone.
 
 Every block starts in an empty directory with an empty namespace and has a minute. A comment right before the
 block changes that:

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from types import ModuleType
 
-SETTINGS = "# fireforget.toml"
+SETTINGS, DEFINITION = "# fireforget.toml", "# report.toml"
 
 _MAKE = re.compile(r"((?:\w+=\S*\s+)*make)\b")
 
@@ -21,14 +21,16 @@ def run_python(source: str, place: str, root: Path, module: ModuleType) -> None:
 
 
 def run_toml(source: str) -> None:
-    """Parse a block; settings must load, and are left where the blocks that continue find them."""
+    """Parse a block; settings and report definitions must load, and are left for the blocks that continue it."""
     tomllib.loads(source)
-    if source.splitlines()[0].strip() == SETTINGS:
-        from fireforget._settings import load_settings  # noqa: PLC0415 - most runs load no settings
+    first = source.splitlines()[0].strip()
+    if first in {SETTINGS, DEFINITION}:
+        from fireforget import load_settings  # noqa: PLC0415 - most runs load neither
+        from fireforget.reporting import load  # noqa: PLC0415 - the same
 
-        path = Path("fireforget.toml")
+        path = Path(first.removeprefix("# "))
         path.write_text(source, encoding="utf-8")
-        load_settings(path)
+        load_settings(path) if first == SETTINGS else load(str(path))
 
 
 def run_sh(commands: list[str], root: Path) -> None:

@@ -58,6 +58,7 @@ def test_a_block_that_works_passes(root: Path, page: str, capsys: pytest.Capture
         ("<!-- continue -->", "said of nothing"),
         (block("toml", "a ="), "TOMLDecodeError"),
         (block("toml", "# fireforget.toml\nnaem = 'a'"), "SettingsError"),
+        (block("toml", "# report.toml\n[headline]\ncount = 'nothing'"), "there is no measure"),
         (block("sh", "make nothing"), "No rule to make target"),
         (block("sh", "X=1 cargo build"), "is not run here"),
         (block("console", "$ cargo build\nbuilt"), "is not run here"),

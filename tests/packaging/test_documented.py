@@ -2,16 +2,20 @@
 
 import re
 from importlib import import_module
+from typing import get_args
 
 import msgspec
 import pytest
 
 import fireforget
-from fireforget import Settings, _telemetry, abc, errors, processing, reporting
+from fireforget import Settings, _telemetry, abc, errors, processing, reporting, testing
+from fireforget.reporting import definition, kinds
+from fireforget.testing import saboteurs
+from fireforget.testing.table import promise_of
 from tools.repository import ROOT
 
 PAGES = ROOT / "docs" / "reference"
-PUBLIC = [fireforget, abc, processing, reporting]
+PUBLIC = [fireforget, abc, processing, reporting, testing, saboteurs]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function|data):: (?P<path>[\w.]+)$", re.MULTILINE)
 
@@ -38,7 +42,7 @@ def test_what_is_documented_is_public() -> None:
     public = {id(getattr(module, name)) for module in PUBLIC for name in module.__all__}
     public |= {id(value) for name, value in vars(errors).items() if name.endswith("Error")}
 
-    allowed = ("fireforget._settings.", "fireforget.asgi.Middleware")
+    allowed = ("fireforget._settings.", "fireforget.asgi.Middleware", "fireforget.testing.conformance.")
     strangers = [path for path, value in documented().items() if id(value) not in public]
     assert [path for path in strangers if not path.startswith(allowed)] == []
 
@@ -68,6 +72,35 @@ def test_every_table_of_the_settings_is_documented() -> None:
     sections = [field.name for field in tables if issubclass(field.type, msgspec.Struct)]
 
     assert re.findall(r"^\.\. settings:: ?(\w*)$", page, re.MULTILINE) == ["", *sections]
+
+
+@pytest.mark.parametrize(("union", "module"), [(kinds.Kind, "kinds"), (definition.AnyBlock, "definition")])
+def test_every_kind_and_block_of_a_report_is_documented(union: object, module: str) -> None:
+    page = (PAGES / "report-definitions.md").read_text("utf-8")
+    heading, directive = r"^### (?:Kind|Block) `(\w+)`", rf"^\.\. vocabulary:: {module}\.(\w+)$"
+    told = re.findall(rf"{heading}\n\n```{{eval-rst}}\n{directive}", page, re.MULTILINE)
+
+    assert sorted(told) == sorted((kind.__struct_config__.tag, kind.__name__) for kind in get_args(union))
+
+
+@pytest.mark.parametrize(
+    ("title", "kit"),
+    [
+        ("Queues", testing.QueueConformance),
+        ("Dead letters", testing.DeadLettersConformance),
+        ("Stores", testing.StoreConformance),
+        ("Mailers", testing.MailerConformance),
+    ],
+)
+def test_the_tables_of_capabilities_are_of_the_kit_of_today(title: str, kit: type) -> None:
+    """Where this fails, `make capabilities` writes them anew."""
+    page = (ROOT / "docs" / "_capabilities.md").read_text("utf-8")
+    section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| (.+) \|$", section, re.MULTILINE)
+    promises = {promise_of(name) for name in dir(kit) if name.startswith("test_")}
+
+    assert {name for name, _ in rows[-len(promises) :]} == promises  # what a queue declares stands before
+    assert [name for name, kept in rows if "**no**" in kept] == []
 
 
 def test_every_public_name_is_exported_where_it_is_defined_to_be() -> None:

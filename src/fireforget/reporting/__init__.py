@@ -1,5 +1,7 @@
 """The report: from the events of a period to a page that can be read on a Monday morning.
 
+The way to it::
+
     definition ──┐
     store ───────┴► aggregate ──► Report ──► render_text | render_html | message ──► Mailer
 

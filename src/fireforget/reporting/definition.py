@@ -1,13 +1,15 @@
 """A report definition: what a report measures and shows, as a TOML file says it.
 
-    [measures.NAME]       what is measured; `kinds` says which kinds there are
+Its tables::
+
+    [measures.NAME]       what is measured; there are several kinds
     [headline]            the sentence at the top, and the subject of the mail
     [[notices]]           what is put at the top where a value is out of bounds
     [[tiles]]             the headline numbers
-    [[sections]]          everything else: a title, and `[[sections.blocks]]` below it
+    [[sections]]          everything else: a title, and [[sections.blocks]] below it
 
 What is shown names what is measured by a reference: the name of a measure, or one of its values behind a point, as in
-``speed.p95``. What a measure has to offer:
+``speed.p95``. What a measure has to offer::
 
     count, sum              total
     mean                    mean

@@ -60,7 +60,7 @@ class Table:
         tested: Any = dict(report.user_properties).get("fireforget")
         if report.when == "teardown" and (last := self._pending.pop(report.nodeid, None)) and tested is not None:
             kind, _, name = report.nodeid.rpartition("::")
-            self._results.append((tested["port"], kind, _promise(name), last))
+            self._results.append((tested["port"], kind, promise_of(name), last))
             if "adapter" in tested:
                 self._adapters[kind] = tested["adapter"]
                 self._capabilities.setdefault(tested["adapter"], tested.get("capabilities", {}))
@@ -122,7 +122,7 @@ def _result(report: pytest.TestReport) -> _Result | None:
     return _Result("passed") if report.when == "call" else None
 
 
-def _promise(name: str) -> str:
+def promise_of(name: str) -> str:
     """The sentence that the name of a test is."""
     return name.partition("[")[0].removeprefix("test_").replace("_", " ").capitalize()
 

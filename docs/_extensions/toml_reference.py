@@ -1,20 +1,25 @@
-"""The directive ``settings``: a table of `fireforget.toml`, key by key, from the class that reads it.
+"""The directives ``settings`` and ``vocabulary``: the keys of a TOML table, one by one, from the class that reads it.
 
-``.. settings::`` is the top level, ``.. settings:: journal`` the table ``[journal]``. Each key becomes a `confval` with
-its type, its default, its environment variable and what the class's docstring says of it.
+``.. settings::`` is the top level of `fireforget.toml`, ``.. settings:: journal`` its table ``[journal]``. Each key
+becomes a `confval` with its type, its default, its environment variable and what the class's docstring says of it.
+
+``.. vocabulary:: kinds.Count`` is what the class of that module of `fireforget.reporting` adds to the tables of a
+report definition: its docstring, then its keys.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import types
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from sphinx.util.docutils import SphinxDirective
 
 from fireforget import SettingsError, _environment, _settings
+from fireforget._settings_file import meanings
+from fireforget.reporting.conditions import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +27,6 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-_ARGUMENT = re.compile(r"^    (?P<name>\w+): (?P<text>.+(?:\n {8,}.+)*)", re.MULTILINE)
 _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
 _BOUNDS = {"ge": "at least {:,}", "gt": "more than {:,}", "le": "at most {:,}"}
 
@@ -46,26 +50,55 @@ class SettingsDirective(SphinxDirective):
         """Write the keys as reStructuredText, and have it parsed."""
         section = self.arguments[0] if self.arguments else ""
         self.env.note_dependency(_settings.__file__)
-        return self.parse_text_to_nodes("\n".join(_lines(section)))
+        return self.parse_text_to_nodes("\n".join(_settings_lines(section)))
 
 
-def _lines(section: str) -> Iterator[str]:
+class VocabularyDirective(SphinxDirective):
+    """Writes the keys of one table of a report definition."""
+
+    required_arguments = 1
+    has_content = False
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[nodes.Node]:
+        """Write the keys as reStructuredText, and have it parsed."""
+        module, _, name = self.arguments[0].rpartition(".")
+        home = import_module(f"fireforget.reporting.{module}")
+        self.env.note_dependency(str(home.__file__))
+        return self.parse_text_to_nodes("\n".join(_vocabulary_lines(getattr(home, name))))
+
+
+def _settings_lines(section: str) -> Iterator[str]:
     model: Any = SECTIONS[section] if section else _settings.Settings
-    meanings = {match["name"]: match["text"] for match in _ARGUMENT.finditer(inspect.getdoc(model) or "")}
+    said = meanings(model)
     hints = get_type_hints(model, include_extras=True)
     for field in msgspec.structs.fields(model):
         if not section and field.name in SECTIONS:
             continue  # a table of its own
         yield f".. confval:: {section}.{field.name}" if section else f".. confval:: {field.name}"
         yield ""
-        yield "   " + re.sub(r"\s+", " ", meanings[field.name])
+        yield f"   {said[field.name]}"
         yield ""
-        details = [_type(hints[field.name]), f"default: {_default(field)}"]
+        details = [_type(hints[field.name]), _default(field)]
         variable = f"{_environment.PREFIX}{section}_{field.name}" if section else f"{_environment.PREFIX}{field.name}"
         if _is_variable(variable.upper()):
             details.append(f"``{variable.upper()}``")
         yield f"   {' · '.join(details)}"
         yield ""
+
+
+def _vocabulary_lines(model: Any) -> Iterator[str]:
+    yield inspect.cleandoc(model.__doc__).partition("\nArgs:\n")[0].strip()
+    yield ""
+    said = meanings(model)
+    hints = get_type_hints(model, include_extras=True)
+    for field in msgspec.structs.fields(model):
+        if field.name in model.__annotations__:  # what it inherits stands where that is described
+            yield f"``{field.encode_name}``"
+            yield f"   {said[field.name]}"
+            yield ""
+            yield f"   {_type(hints[field.name])} · {_default(field)}"
+            yield ""
 
 
 def _is_variable(name: str) -> bool:
@@ -78,29 +111,52 @@ def _is_variable(name: str) -> bool:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
     value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if value is None:
-        return "none"
+        return "default: none"
     if value in ((), {}, ""):
-        return "empty"
-    return f"``{msgspec.json.encode(value).decode()}``"
+        return "default: empty"
+    return f"default: ``{msgspec.json.encode(value).decode()}``"
 
 
 def _type(kind: Any) -> str:  # noqa: PLR0911 - one for each form that a type has
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind == Condition:
+        return "a condition"
     if origin is Annotated:
         return f"{_type(arguments[0])}{_bounds(arguments[1])}"
     if origin is Literal:
         return " or ".join(f'``"{value}"``' for value in arguments)
     if origin is tuple:
-        return f"list of {_type(arguments[0])}s"
+        return _list(*arguments)
     if origin is dict:
         return f"table of {_type(arguments[1])} by name"
     if origin is types.UnionType:
-        return " or ".join(_type(one) for one in arguments if one is not type(None))
+        return _any_of(*(one for one in arguments if one is not type(None)))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return f"``{{ {', '.join(field.name for field in msgspec.structs.fields(kind))} }}``"
+        return f"``{{ {', '.join(field.encode_name for field in msgspec.structs.fields(kind))} }}``"
     return _NAMES[kind]
+
+
+def _list(*kinds: Any) -> str:
+    if kinds[-1] is not ...:
+        return f"list of {len(kinds)} {_type(kinds[0])}s"
+    if _is_table(kinds[0]):
+        return "list of tables"
+    return f"list, each {_type(kinds[0])}" if get_origin(kinds[0]) is types.UnionType else f"list of {_type(kinds[0])}s"
+
+
+def _any_of(*kinds: Any) -> str:
+    return "table" if all(map(_is_table, kinds)) else " or ".join(map(_type, kinds))
+
+
+def _is_table(kind: Any) -> bool:
+    """It is a table, or one of several kinds of them."""
+    if get_origin(kind) is types.UnionType:
+        return all(map(_is_table, get_args(kind)))
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _bounds(meta: msgspec.Meta) -> str:
@@ -113,4 +169,5 @@ def _bounds(meta: msgspec.Meta) -> str:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx."""
     app.add_directive("settings", SettingsDirective)
+    app.add_directive("vocabulary", VocabularyDirective)
     return {"parallel_read_safe": True}
