@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from fireforget._journal import Counts, Options, totals
 from fireforget._settings import Settings, load_settings
+from fireforget.errors import JournalError
 
 
 def site_counts(settings: Settings | None = None) -> Counts:
@@ -21,7 +22,10 @@ def site_counts(settings: Settings | None = None) -> Counts:
         SettingsError: The configuration cannot be used.
         JournalError: A journal cannot be read.
     """
-    return totals((settings if settings is not None else load_settings()).journal_directory).counts
+    found = totals((settings if settings is not None else load_settings()).journal_directory)
+    if found.unread:
+        raise JournalError("; ".join(f"{stranger.path}: {stranger.reason}" for stranger in found.unread))
+    return found.counts
 
 
 def journal_options(settings: Settings) -> Options:

@@ -75,7 +75,7 @@ def test_a_wsgi_server_of_threads_is_drained_when_it_is_stopped(tmp_path: Path) 
 
 
 def test_threads_that_emit_while_the_program_ends_do_no_harm(tmp_path: Path) -> None:
-    site = Site(tmp_path, drain_seconds=1, journal_adopt_seconds=0.1)
+    site = Site(tmp_path, drain_seconds=1, processing_lease_seconds=1)
     printed = site.run("""
         import os, threading
         from fireforget import FireForget
@@ -95,6 +95,7 @@ def test_threads_that_emit_while_the_program_ends_do_no_harm(tmp_path: Path) -> 
             threading.Thread(target=emit_for_ever, daemon=True).start()
         enough.wait()
     """)
+    site = Site(tmp_path, drain_seconds=30, journal_adopt_seconds=0.1)
     site.run("""
         from fireforget import FireForget
         from tests.waiting import wait_for

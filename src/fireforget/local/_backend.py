@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import SplitResult, unquote
@@ -56,9 +55,6 @@ class LocalBackend:
             _memory_name(parts)
         else:
             _sqlite(parts, role)
-            # Loaded here, it hears of every fork, before the background thread has opened anything: a child that
-            # inherits SQLite in the middle of a call can never call it again.
-            import_module("fireforget.local.sqlite")
         return CAPABILITIES if role == "queue" else None
 
     def queue(self, url: str) -> Queue:

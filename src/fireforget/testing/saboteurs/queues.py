@@ -203,7 +203,7 @@ class RemembersForEver(MemoryQueue):
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Take what was never here."""
-        now = self._now()
+        now = self._elapsed()
         self._messages._settled.update(dict.fromkeys(self._messages._settled, now))
         return await super().publish(messages)
 

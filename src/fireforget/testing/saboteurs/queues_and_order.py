@@ -82,7 +82,7 @@ class DelayedIsOvertaken(Reaching):
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take, as if nothing were delayed."""
-        now = self._now()
+        now = self._elapsed()
         with self.hidden(lambda entry: not entry.leased and entry.due_at > now):
             return await super().receive(limit, wait=wait, lease=lease)
 
@@ -93,7 +93,7 @@ class DelayHoldsBackTheKey(Reaching):
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take of keys without a delay."""
-        now = self._now()
+        now = self._elapsed()
         entries = self._messages._entries.values()
         delayed = {entry.message.key for entry in entries if not entry.leased and entry.due_at > now}
         with self.hidden(lambda entry: entry.message.key in delayed):
@@ -106,7 +106,7 @@ class ExpiredGoesToTheEnd(Reaching):
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take, the expired last."""
-        now = self._now()
+        now = self._elapsed()
         entries = self._messages._entries
         expired = [place for place, entry in entries.items() if entry.leased and entry.due_at <= now]
         for place in expired:

@@ -185,7 +185,7 @@ class LateNackReleases(Reaching):
         await super().nack(deliveries, delay=delay)
         for _, entry in self.entries(deliveries):
             entry.leased = False
-            entry.due_at = min(entry.due_at, self._now() + round(delay * 1e6))
+            entry.due_at = min(entry.due_at, self._elapsed() + round(delay * 1e6))
 
 
 @found("a_lost_lease_is_not_extended", "an_extended_lease_lasts_longer")
@@ -194,9 +194,10 @@ class ExtendsInWordsOnly(MemoryQueue):
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         """Renew nothing."""
+        ends = {id(entry): entry.due_at for _, entry in self._messages._found(deliveries)}
         renewed = await super().extend(deliveries, lease)
-        for (_, entry), old in zip(self._messages._found(renewed), deliveries, strict=False):
-            entry.due_at = int(old.expires_at.timestamp() * 1e6)
+        for _, entry in self._messages._found(renewed):
+            entry.due_at = ends[id(entry)]
         return renewed
 
 
@@ -246,7 +247,7 @@ class DropsWhatItTook(MemoryQueue):
         try:
             await checkpoint()
         except BaseException:
-            self._messages.settle(deliveries, self._now())
+            self._messages.settle(deliveries, self._elapsed())
             raise
         return deliveries
 

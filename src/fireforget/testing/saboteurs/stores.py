@@ -86,7 +86,9 @@ class KeepsTheObject(MemoryStore):
     async def put(self, records: Sequence[Record]) -> Sequence[Refusal]:
         """Keep the objects themselves."""
         refusals = await super().put(records)
-        vars(self._shelf).setdefault("kept", {}).update({record.event.id: record for record in records})
+        vars(self._shelf).setdefault("kept", {}).update(
+            {record.event.id: msgspec.structs.replace(record, text=None) for record in records}
+        )
         return refusals
 
     async def scan(self, query: Query) -> AsyncIterator[Record]:
