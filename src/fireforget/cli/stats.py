@@ -9,9 +9,9 @@ import anyio
 import click
 
 from fireforget._backends import Adapters
-from fireforget._journal import strangers
+from fireforget._journal import strangers, totals
 from fireforget._settings import load_settings
-from fireforget._site import queue_digest, site_counts
+from fireforget._site import queue_digest
 from fireforget.abc import Depth
 from fireforget.cli.options import json_option
 from fireforget.cli.output import Column, listing, write, write_json
@@ -36,9 +36,11 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     dead process is accepted once.
     """
     settings = load_settings(config)
-    counts = site_counts(settings)
+    found = totals(settings.journal_directory)
+    counts = found.counts
     adapters = Adapters(settings)
-    left = strangers(settings.journal_directory, queue_digest(adapters.identity))
+    alone = strangers(settings.journal_directory, queue_digest(adapters.identity))
+    left = {each.path: each.reason for each in (*alone, *found.unread)}
     filed = sum(1 for _ in refused_file(settings).read())
     failure: AdapterError | None = None
     try:
@@ -46,14 +48,14 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     except AdapterError as error:  # what the journals say is worth most when the queue cannot be reached
         depth, failure = Depth(), error
     if as_json:
-        write_json(_as_json(counts, depth, filed) | {"left_alone": {str(each.path): each.reason for each in left}})
+        write_json(_as_json(counts, depth, filed) | {"left_alone": {str(path): reason for path, reason in left.items()}})
     else:
         write(f"{_law(counts)}\n\n")
         with listing(Column("what", cut="never"), Column("count")) as table:
             for what, count in _rows(counts, depth, filed):
                 table.add(what, str(count))
-            for stranger in left:
-                table.add(f"journal {stranger.path.name} left alone", stranger.reason)
+            for path, reason in left.items():
+                table.add(f"journal {path.name} left alone", reason)
     if failure is not None:
         raise failure
 
