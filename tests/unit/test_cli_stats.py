@@ -6,7 +6,7 @@ import pytest
 
 from fireforget import Counts, FireForget
 from fireforget._backends import Adapters
-from fireforget._journal import Binding, Journal
+from fireforget._journal import Binding, Journal, Totals
 from fireforget._journal.directory import read_manifest
 from fireforget._site import queue_digest
 from fireforget.abc import Depth
@@ -36,7 +36,7 @@ COUNTS = Counts(
 
 
 def test_the_equation_stands_with_its_numbers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireforget.cli.stats.site_counts", lambda settings: COUNTS)
+    monkeypatch.setattr("fireforget.cli.stats.totals", lambda root: Totals(COUNTS, 1))
 
     law, _, *table = workspace.run("stats").stdout.splitlines()
 
@@ -58,7 +58,7 @@ def test_the_equation_stands_with_its_numbers(workspace: Workspace, monkeypatch:
 
 
 def test_json_has_the_same_numbers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireforget.cli.stats.site_counts", lambda settings: COUNTS)
+    monkeypatch.setattr("fireforget.cli.stats.totals", lambda root: Totals(COUNTS, 1))
     workspace.publish(message(event(1)))
     workspace.bury(message(event(2)), "reason")
     workspace.refused.append(message(event(3)), "reason")
@@ -134,4 +134,4 @@ def test_journals_that_nobody_drains_are_named(workspace: Workspace) -> None:
 
     assert stats["pending"] == 2
     assert stats["left_alone"] == {str(other): "it is for another queue"}
-    assert lines[-1] == f"journal {other.name} left alone\tit is for another queue"
+    assert lines[-1] == f".fireforget/journal/{other.name} left alone\tit is for another queue"

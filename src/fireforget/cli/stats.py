@@ -40,7 +40,7 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     counts = found.counts
     adapters = Adapters(settings)
     alone = strangers(settings.journal_directory, queue_digest(adapters.identity))
-    left = {each.path: each.reason for each in (*alone, *found.unread)}
+    left = {str(each.path): each.reason for each in (*alone, *found.unread)}
     filed = sum(1 for _ in refused_file(settings).read())
     failure: AdapterError | None = None
     try:
@@ -48,14 +48,14 @@ def stats(config: Path | None, /, *, as_json: bool) -> None:
     except AdapterError as error:  # what the journals say is worth most when the queue cannot be reached
         depth, failure = Depth(), error
     if as_json:
-        write_json(_as_json(counts, depth, filed) | {"left_alone": {str(path): reason for path, reason in left.items()}})
+        write_json(_as_json(counts, depth, filed) | {"left_alone": left})
     else:
         write(f"{_law(counts)}\n\n")
         with listing(Column("what", cut="never"), Column("count")) as table:
             for what, count in _rows(counts, depth, filed):
                 table.add(what, str(count))
             for path, reason in left.items():
-                table.add(f"journal {path.name} left alone", reason)
+                table.add(f"{path} left alone", reason)
     if failure is not None:
         raise failure
 
