@@ -69,7 +69,7 @@ def test_a_journal_of_another_version_is_listed_with_the_mend(workspace: Workspa
     assert verified.exit_code == 1
     assert listed["problem"] in verified.stdout
     assert stats.exit_code == 0
-    assert stats.stdout.splitlines()[-1] == f"journal {journal.id} left alone\t{listed['problem']}"
+    assert stats.stdout.splitlines()[-1] == f".fireforget/journal/{journal.id} left alone\t{listed['problem']}"
 
 
 def test_a_sound_journal_is_verified(workspace: Workspace) -> None:

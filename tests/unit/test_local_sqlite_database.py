@@ -391,7 +391,8 @@ async def test_closing_goes_on_though_nobody_waits_for_it(path: Path) -> None:
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        ending = threads()
+        ending = [thread._thread for thread in database._file.threads if thread._thread is not None]
+    assert len(ending) == 2
     assert await ended(ending)
 
 
