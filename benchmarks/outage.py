@@ -65,7 +65,7 @@ def run() -> Section:
             began = perf_counter()
             _catch_up(queue, clock)
             seconds = perf_counter() - began
-            counts = ff.stats()
+        counts = ff.stats()
     if (queue.events, counts.delivered, counts.accepted) != (EVENTS, EVENTS, EVENTS):
         message = f"{EVENTS} events were emitted and {queue.events} have arrived; the journal says {counts}"
         raise RuntimeError(message)
