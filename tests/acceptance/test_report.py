@@ -28,14 +28,18 @@ def test_of_several_worker_processes_one_sends_the_report(workspace: Workspace) 
     mails = workspace.path / ".fireforget" / "mail"
     with ExitStack() as running:
         workers = [
-            running.enter_context(subprocess.Popen([SCRIPT, "worker"], stderr=subprocess.PIPE, text=True))
+            running.enter_context(
+                subprocess.Popen([SCRIPT, "worker"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
             for _ in range(3)
         ]
+        begun = [worker.stdout.readline() for worker in workers if worker.stdout is not None]
         wait_for(lambda: list(mails.glob("*.eml")))
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
         said = [worker.communicate()[1] for worker in workers]
 
+    assert [line.startswith("worker began") for line in begun] == [True] * 3
     assert [worker.returncode for worker in workers] == [0, 0, 0]
     assert sum("went to 1 recipient" in err for err in said) == 1
     (file,) = mails.glob("*.eml")
