@@ -408,7 +408,7 @@ def _close_open() -> None:
     for fireforget in list(_open):
         try:
             fireforget.close()
-        except Exception:
+        except Exception:  # the others are closed all the same
             _logger.exception("cannot close: what is pending stays in the journal")
 
 

@@ -164,7 +164,7 @@ class Engine:
             import asyncio
 
             loop = asyncio.SelectorEventLoop(_breathing_selector() if self._breathe else None)
-        except BaseException:
+        except BaseException:  # whatever it is: who waits for the loop must learn that none will come
             self._ready.set()
             raise
         asyncio.set_event_loop(loop)

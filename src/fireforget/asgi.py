@@ -105,8 +105,8 @@ class Middleware:
         """Emit what a request was."""
         try:
             route = route_template(scope, status)
-        except Exception:
-            _logger.exception("the route of a request cannot be told")  # an object of the application's raised
+        except Exception:  # an object of the application's raised
+            _logger.exception("the route of a request cannot be told")
             route = None
         method = scope.get("method")
         duration = round(seconds * 1000, 3)
@@ -167,7 +167,7 @@ class Lifespan:
                 self._host.start()
             except FireForgetError as error:
                 _logger.warning("cannot start: events are refused until it is possible: %s", error)
-            except Exception:
+            except Exception:  # the application starts all the same
                 _logger.exception("cannot start: events are refused until it is possible")
         return message
 

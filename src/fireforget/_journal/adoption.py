@@ -100,7 +100,7 @@ def _take_over(directory: Directory, options: Options) -> Journal:
     except OSError as error:
         directory.release()
         raise JournalError(f"cannot read the journal {directory.path}: {error.strerror}") from error
-    except BaseException:
+    except BaseException:  # whatever it is: nobody else could adopt what stays locked
         directory.release()
         raise
 

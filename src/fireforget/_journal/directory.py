@@ -120,7 +120,7 @@ class Directory:
                     (unborn / MANIFEST).write_bytes(msgspec.json.encode(manifest))
                     unborn.rename(path)
                     return directory
-        except BaseException:
+        except BaseException:  # whatever it is: nothing half made stays
             directory.release()
             remove_tree(unborn)
             raise

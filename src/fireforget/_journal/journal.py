@@ -103,7 +103,7 @@ class Journal(Appender):
             journal = cls(directory, options, describe)
             if options.durability == "power":
                 directory.sync()
-        except BaseException:
+        except BaseException:  # whatever it is: nothing half made stays
             directory.remove()
             raise
         return journal

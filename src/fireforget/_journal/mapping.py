@@ -26,7 +26,7 @@ def create(path: Path, size: int) -> mmap.mmap:
     try:
         _allocate(file, size)
         return _map(file, size, writable=True)
-    except BaseException:
+    except BaseException:  # whatever it is: nothing half made stays
         path.unlink()
         raise
     finally:
