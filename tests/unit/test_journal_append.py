@@ -192,8 +192,8 @@ def test_released_events_may_give_way(tmp_path: Path) -> None:
 
     assert not journal.counts.dropped
     journal.release(held)
+    journal.prepare()
     assert emit(journal, PROCESS, "query", body(accepted, 500))
-    journal.walk(1)
     assert journal.counts.dropped["overflow"] > 0
 
 
@@ -206,15 +206,11 @@ def test_nothing_is_given_up_for_an_event_that_would_not_fit_even_then(tmp_path:
     assert_law(journal.counts, accepted=120, pending=120)
 
 
-def test_an_emitter_does_not_wait_for_who_takes_events(tmp_path: Path) -> None:
-    journal = opened(tmp_path, Options(segment_bytes=8192, max_bytes=2 * 8192, overflow="drop_oldest"))
+def test_while_events_are_taken_an_emitter_uses_one_segment_more_and_does_not_wait(tmp_path: Path) -> None:
+    journal = opened(tmp_path, Options(segment_bytes=8192, max_bytes=3 * 8192, overflow="drop_oldest"))
     accepted = 0
-    while journal.bytes_used < 2 * 8192:
-        emit(journal, PROCESS, "query", body(accepted, 500))
-        accepted += 1
-    while emit(journal, PROCESS, "query", body(accepted, 500)) and not journal._chain.doomed:
-        accepted += 1
-    journal.walk(0)
+    while journal.bytes_used < 3 * 8192:
+        accepted += emit(journal, PROCESS, "query", body(accepted, 500))
     taking, done = threading.Event(), threading.Event()
 
     def take() -> None:
@@ -229,7 +225,13 @@ def test_an_emitter_does_not_wait_for_who_takes_events(tmp_path: Path) -> None:
         accepted += 1
     done.set()
     reader.join()
+
+    assert journal.bytes_used == 4 * 8192
+    assert not journal._chain.doomed
+    journal.prepare()
+    assert journal.bytes_used == 3 * 8192
     assert emit(journal, PROCESS, "query", body(accepted, 500))
+    assert_law(journal.counts, accepted=accepted + 1)
 
 
 def test_a_spare_segment_is_ready_when_the_last_one_is_full(journal: Journal) -> None:

@@ -224,33 +224,33 @@ class Appender:
         return Segment(SegmentFile.create(path, header), number, living=True)
 
     def _room(self, size: int) -> bool:
-        """May another `size` bytes be used? Under ``drop_oldest`` old segments are doomed for it.
+        """May an emitter use another `size` bytes?
 
-        The engine removes them at its next step; until then one segment may stand beyond the bound.
+        Under ``drop_oldest`` old segments make way for it. The engine removes them at its next step; until then one
+        segment may stand beyond the bound, even where a reader is just taking events and none can be given up.
         """
-        options, files = self._options, self._chain.files()
-        used = self.bytes_used
-        missing = used + size - options.max_bytes - sum(file.size for file in files if file.doomed)
-        if missing <= 0 or options.overflow == "drop_newest" or used + size > options.max_bytes + options.segment_bytes:
-            return missing <= 0
-        victims: list[SegmentFile] = []
-        for file in files:
-            if missing > 0 and not (file.is_last or file.doomed or file.held):
-                victims.append(file)
-                missing -= file.size
-        return missing <= 0 and self._doom(victims)
+        bound = self._options.max_bytes
+        if self._options.overflow == "drop_oldest":
+            self._make_way(size)
+            bound += self._options.segment_bytes
+        return self.bytes_used + size <= bound
 
-    def _doom(self, victims: list[SegmentFile]) -> bool:
-        """Give up files, unless a reader is just taking events; an emitter does not wait for it."""
-        if not self._chain.handing.acquire(blocking=False):
-            return False
+    def _make_way(self, size: int) -> None:
+        """Give up the oldest files that nobody holds, as many as `size` bytes more take; none if too few are left."""
+        files = self._chain.files()
+        missing = self.bytes_used + size - self._options.max_bytes - sum(file.size for file in files if file.doomed)
+        if missing <= 0 or not self._chain.handing.acquire(blocking=False):
+            return  # an emitter does not wait for a reader: the next one, or the engine, does it
         try:
-            if any(file.held for file in victims):
-                return False
-            self._chain.doomed = True
-            for file in victims:
-                file.doom()
-            return True
+            victims: list[SegmentFile] = []
+            for file in files:
+                if missing > 0 and not (file.is_last or file.doomed or file.held):
+                    victims.append(file)
+                    missing -= file.size
+            if missing <= 0:
+                for file in victims:
+                    file.doom()
+                self._chain.doomed = True
         finally:
             self._chain.handing.release()
 

@@ -220,9 +220,13 @@ class Journal(Appender):
             self._counters.write()
             self.trouble = None
             size = self._options.segment_bytes
-            if self._spares or not self._room(size):
+            if self._spares:
                 return
-            self._upkeep.collect()  # what was given up to make room
+            if self._options.overflow == "drop_oldest":
+                self._make_way(size)
+            self._upkeep.collect()
+            if self.bytes_used + size > self._options.max_bytes:
+                return
         self._add_spare(size)
 
     def sync(self) -> None:
