@@ -15,7 +15,7 @@ import msgspec
 
 from fireforget._attributes import alone
 from fireforget._context import current
-from fireforget._encode import SAFE_BYTES, encode, encode_within
+from fireforget._encode import SAFE_BYTES, encode, encode_within, fits
 from fireforget._event import EventId
 from fireforget._journal import PACK, Binding
 from fireforget._refusals import Refusals
@@ -122,16 +122,16 @@ class Emitter:
                 tail: Segment = journal.tail
                 if binding.tail is not tail or attributes or self._before_emit:
                     return self._emit_slowly(event_type, data, attributes)
-                if type(data) is dict:
-                    word = binding.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
-                    payload = encode(data)
-                elif data is None:
+                if data is None:
                     word = binding.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there
                     payload = encode(event_type)
+                elif type(data) is dict:
+                    word = binding.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
+                    payload = encode(data)
                 else:
                     return self._emit_slowly(event_type, data, attributes)
                 size = len(payload)
-                if size > SAFE_BYTES:
+                if size > SAFE_BYTES and not fits(payload, self._max_event_bytes):
                     return self._emit_slowly(event_type, data, attributes)
                 now = self._now()
                 sequence = journal.next_sequence()

@@ -110,15 +110,18 @@ def encode_within(data: Any, max_bytes: int) -> bytes:
     if payload[0] != _BRACE:
         message = f"the data of an event is a mapping, not {type(data).__name__}"
         raise UnserializableError(message)
-    size = len(payload)
-    if 2 * size > max_bytes:
-        size += _ESCAPE_GROWTH * sum(payload.count(character) for character in _NONCHARACTERS)
-    if size > max_bytes:
-        message = f"the encoded data has {size} bytes; at most {max_bytes} are accepted"
-        raise TooLargeError(message)
-    if size > SAFE_BYTES:
+    if not fits(payload, max_bytes):
+        size = len(payload) + _ESCAPE_GROWTH * sum(payload.count(character) for character in _NONCHARACTERS)
+        if size > max_bytes:
+            message = f"the encoded data has {size} bytes; at most {max_bytes} are accepted"
+            raise TooLargeError(message)
         check_depth(payload)
     return payload
+
+
+def fits(payload: bytes, max_bytes: int) -> bool:
+    """Is a text certainly neither too large nor too deep? Quick; where it says no, `encode_within` decides."""
+    return 2 * len(payload) <= max_bytes and payload.count(b"{") + payload.count(b"[") <= MAX_DEPTH
 
 
 def _told(error: Exception) -> str:
@@ -134,8 +137,6 @@ def check_depth(encoded: bytes) -> None:
     Raises:
         UnserializableError: It is deeper than `MAX_DEPTH`.
     """
-    if encoded.count(b"{") + encoded.count(b"[") <= MAX_DEPTH:
-        return
     outside = encoded.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
     brackets = b"".join(outside).translate(None, _NO_BRACKETS)
     left = brackets

@@ -62,11 +62,16 @@ class EventId(msgspec.Struct, frozen=True, gc=False, order=True):
 
     def __str__(self) -> str:
         """The UUIDv7 in its canonical form of 36 characters."""
-        return uuid7_text(self.time_ns, self.nonce + self.sequence * _ODD)
+        return id_text(self.time_ns, self.sequence, self.nonce)
 
 
 _ODD: Final = 0x1E3779B97F4A7C15
 """An odd factor spreads consecutive sequence numbers over all 62 bits, and no two of them meet."""
+
+
+def id_text(time_ns: int, sequence: int, nonce: int) -> str:
+    """The text of an `EventId`, without making one."""
+    return uuid7_text(time_ns, nonce + sequence * _ODD)
 
 
 def uuid7_text(time_ns: int, random_bits: int) -> str:

@@ -1,8 +1,8 @@
 """Lanes: the bounded window through which the dispatcher sees one journal, and the packs cut from it.
 
-Order holds within a lane, and a lane has one publish in flight. Only a window of each lane is in memory; what does not
-fit stays in the journal. A lane whose window is full is passed over, remembers where, and catches up later with a
-cursor of its own, so that one stuck lane holds back neither the others nor memory.
+Order holds within a lane, and a lane has one publish in flight. The journal is read until each lane has a pack's worth
+of events. Meanwhile one that gets more than others fills its window: it is passed over, remembers where, and catches
+up later with a cursor of its own, so that one busy or stuck lane holds back neither the others nor memory.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fireforget._journal import Cursor, Entry, Journal
+
+WINDOW_PACKS: Final = 8
+"""So wide that under even load no lane is passed over: to catch up means to read again what others have had."""
 
 STEP: Final = 200
 """Most entries read in one step: well under a millisecond, for the step shares the GIL with the application."""
@@ -65,7 +68,7 @@ class Lanes:
     def __init__(self, journal: Journal, count: int, pack_bytes: int) -> None:
         self.journal = journal
         self._pack_bytes = pack_bytes
-        self._window = 2 * pack_bytes
+        self._window = WINDOW_PACKS * pack_bytes
         self._packer = Packer(journal)
         self._lanes = [Lane(number) for number in range(count)]
 
@@ -73,7 +76,7 @@ class Lanes:
         return iter(self._lanes)
 
     def fill(self) -> bool:
-        """Read one step further where a lane has room; says whether there may be more to read.
+        """Read one step further where a lane wants more; says whether there may be more to read.
 
         Raises:
             OSError: The journal cannot be read at the moment. Nothing is passed over.
@@ -82,7 +85,7 @@ class Lanes:
         for lane in self._lanes:
             if lane.behind is not None and lane.bytes < self._pack_bytes:
                 more |= self._catch_up(lane)
-        if all(lane.behind is not None for lane in self._lanes):
+        if all(lane.behind is not None or lane.bytes >= self._pack_bytes for lane in self._lanes):
             return more
         entries = self.journal.walk(STEP)
         count = len(self._lanes)
@@ -103,7 +106,7 @@ class Lanes:
         cursor, count = lane.behind, len(self._lanes)
         if cursor is None:
             return False
-        entries = cursor.take(STEP, lambda key_hash: key_hash % count == lane.number)
+        entries = cursor.take(STEP, (lane.number, count))
         for entry in entries:
             lane.add(entry)
         if cursor.at_end:

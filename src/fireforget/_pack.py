@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from fireforget._event import EventId, escape_noncharacters
+from fireforget._event import escape_noncharacters, id_text
 from fireforget._journal import Entry
 from fireforget.abc import Message
 
@@ -20,8 +20,8 @@ ENVELOPE_BYTES: Final = 160
 
 _DIGEST_BYTES: Final = 16
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
-_OPENING: Final = b'{"specversion":"1.0","id":"'
-_ID: Final = slice(len(_OPENING), len(_OPENING) + 36)
+_EVENT: Final = b'{"specversion":"1.0","id":"%b","time":"%b",%b%b%b,"data":%b}'
+_ID: Final = slice(_EVENT.index(b"%b"), _EVENT.index(b"%b") + 36)
 
 
 class Pack(msgspec.Struct):
@@ -65,7 +65,7 @@ class Packer:
 
     def event_id(self, entry: Entry) -> str:
         """The id of the entry's event: what `emit` returned for it."""
-        return str(EventId(entry.time_ns, entry.sequence, self._journal.nonce))
+        return id_text(entry.time_ns, entry.sequence, self._journal.nonce)
 
     def pack(self, entries: deque[Entry], key: str, max_bytes: int) -> Pack | None:
         """Take entries from the left until the body would exceed `max_bytes`; the first one always goes in.
@@ -114,20 +114,13 @@ class Packer:
         payload = self._journal.payload(entry)
         if payload is None:
             return None
-        return b"".join(
-            (
-                _OPENING,
-                self.event_id(entry).encode(),
-                b'","time":"',
-                self._time(entry.time_ns),
-                b'",',
-                entry.type,
-                b"," if entry.context else b"",
-                entry.context,
-                b',"data":',
-                payload,
-                b"}",
-            )
+        return _EVENT % (
+            self.event_id(entry).encode(),
+            self._time(entry.time_ns),
+            entry.type,
+            b"," if entry.context else b"",
+            entry.context,
+            payload,
         )
 
     def _time(self, time_ns: int) -> bytes:

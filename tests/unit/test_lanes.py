@@ -8,7 +8,7 @@ from zlib import crc32
 import pytest
 
 from fireforget._event import split_batch
-from fireforget._lanes import STEP, Lane, Lanes
+from fireforget._lanes import STEP, WINDOW_PACKS, Lane, Lanes
 from fireforget._pack import ENVELOPE_BYTES, Pack
 from tests.emitting import Pen, correlated
 
@@ -126,7 +126,7 @@ def test_what_does_not_fit_the_window_stays_in_the_journal_and_comes_later_in_or
         taken += found
 
     assert taken == list(range(1000))
-    assert most <= 2 * 2000 + STEP * (ENVELOPE_BYTES + 70)
+    assert most <= WINDOW_PACKS * 2000 + STEP * (ENVELOPE_BYTES + 70)
 
 
 def test_a_full_lane_is_passed_over_and_the_others_go_on(pen: Pen) -> None:
@@ -139,26 +139,27 @@ def test_a_full_lane_is_passed_over_and_the_others_go_on(pen: Pen) -> None:
         taken += [n for lane in lanes if lane.number != number_of("s1") for n in take(lanes, lane)]
 
     assert taken == list(range(500, 600))
-    assert sum(len(lane.entries) for lane in lanes) < 50
+    assert sum(len(lane.entries) for lane in lanes) < 100
 
 
 def number_of(session: str) -> int:
     return (crc32(session.encode()) & 0xFFFF) % LANES
 
 
-def test_where_all_lanes_are_full_reading_stops(pen: Pen) -> None:
+def test_where_all_lanes_have_a_pack_reading_stops_before_any_is_passed_over(pen: Pen) -> None:
     emit(pen, 4000, size=50)
     lanes = lanes_of(pen)
     fill(lanes)
 
-    held = sum(lane.bytes for lane in lanes)
-
-    assert all(lane.behind is not None for lane in lanes)
-    assert held <= LANES * (2 * 2000 + STEP * (ENVELOPE_BYTES + 70))
+    assert all(lane.bytes >= 2000 and lane.behind is None for lane in lanes)
+    assert sum(len(lane.entries) for lane in lanes) <= STEP
 
 
-def test_many_full_lanes_lose_and_double_nothing(pen: Pen) -> None:
-    emit(pen, 3000, size=20)
+@pytest.mark.parametrize("busy", [0, 900])
+def test_many_full_lanes_lose_and_double_nothing(pen: Pen, busy: int) -> None:
+    for first in range(0, 3000, 1000):
+        emit(pen, busy, session="s1", first=first, size=20)
+        emit(pen, 1000 - busy, first=first + busy, size=20)
     lanes = lanes_of(pen, 1000)
     taken: list[int] = []
     turn = 0
@@ -176,7 +177,8 @@ def test_many_full_lanes_lose_and_double_nothing(pen: Pen) -> None:
 
     assert sorted(taken) == list(range(3100))
     for number in range(LANES):
-        mine = [n for n in taken if number_of(f"s{n}") == number]
+        sessions = {n: "s1" if n < 3000 and n % 1000 < busy else f"s{n}" for n in taken}
+        mine = [n for n in taken if number_of(sessions[n]) == number]
         assert mine == sorted(mine)
     assert pen.counts.pending == 0
 

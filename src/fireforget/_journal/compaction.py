@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from fireforget._journal.contexts import Contexts
 from fireforget._journal.counts import Tally
 from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE
@@ -126,7 +127,7 @@ class _Copy:
         self._types: dict[bytes, int] = {}
         self._contexts: dict[bytes, int] = {b"": 0}
         self.types: dict[int, bytes] = {}
-        self.contexts = array("I", [0])
+        self.contexts = Contexts()
         self.body = bytearray()
         self.moved: list[tuple[Segment, array[int], array[int]]] = []
 
@@ -164,6 +165,6 @@ class _Copy:
         if number is None:
             number = self._contexts[text] = len(self._contexts)
             record = seal(definition(self._magic, CONTEXT, number, text))
-            self.contexts.append(PAGE + len(self.body))
+            self.contexts.place(number, PAGE + len(self.body))
             self.body += record
         return number

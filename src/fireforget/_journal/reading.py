@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from fireforget._journal.entry import Entry
@@ -15,9 +14,10 @@ if TYPE_CHECKING:
 
     from fireforget._journal.segment import Segment
 
-Wanted = Callable[[int], bool] | None
-"""Which key hashes a reader wants; None for all."""
+Wanted = tuple[int, int] | None
+"""A reader wants the key hashes with the remainder `wanted[0]` when divided by `wanted[1]`; None for all."""
 
+_ALL: Final = (0, 1)
 _unpack: Final = HEADER.unpack_from
 
 
@@ -28,6 +28,7 @@ def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tu
     entries: list[Entry] = []
     file, damage = segment.file, segment.damage
     mapping, magic, end = file.mapping, segment.magic, segment.frontier
+    remainder, count = wanted or _ALL
     known, members = -1, None
     while at < stop and len(entries) < limit:
         if at in damage:
@@ -35,15 +36,17 @@ def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tu
             continue
         found, size, _, sequence, word, time_ns = _unpack(mapping, at)
         after = at + HEADER_SIZE + size
-        pending = word & 0xFFFF == PENDING_EVENT
-        if pending and word >> 32 != known:
-            known, members = word >> 32, file.members(word)
-        if found != magic or after > end or (pending and members is None):
+        if found != magic or after > end:
             recount(segment)
             return entries, segment.past_damage(at)
-        if pending and members is not None:
+        if word & 0xFFFF == PENDING_EVENT:
             key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
-            if wanted is None or wanted(key_hash):
+            if key_hash % count == remainder:
+                if word >> 32 != known:
+                    known, members = word >> 32, file.members(word)
+                if members is None:
+                    recount(segment)
+                    return entries, segment.past_damage(at)
                 entries.append(Entry(segment, at, size, key_hash, time_ns, sequence, *members))
         at = after
     return entries, at
@@ -56,6 +59,7 @@ def _read_moved(
     names, places = moved
     entries: list[Entry] = []
     file, damage = segment.file, segment.damage
+    remainder, count = wanted or _ALL
     for i in range(bisect_left(names, at), bisect_left(names, stop)):
         if len(entries) == limit:
             return entries, names[i]
@@ -64,11 +68,12 @@ def _read_moved(
         _, size, _, sequence, word, time_ns = _unpack(file.mapping, places[i])
         if word & 0xFFFF != PENDING_EVENT:
             continue
+        key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
+        if key_hash % count != remainder:
+            continue
         members = file.members(word)
         if members is None:
             recount(segment)
             continue
-        key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
-        if wanted is None or wanted(key_hash):
-            entries.append(Entry(segment, names[i], size, key_hash, time_ns, sequence, *members))
+        entries.append(Entry(segment, names[i], size, key_hash, time_ns, sequence, *members))
     return entries, stop

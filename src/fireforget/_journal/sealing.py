@@ -95,7 +95,7 @@ def _register(segment: Segment, at: int, after: int, word: int) -> None:
     if kind == TYPE:
         file.types[word >> 32 & MOST] = file.mapping[at + HEADER_SIZE : after]
     elif kind == CONTEXT:
-        file.place(word >> 48, at)
+        file.contexts.place(word >> 48, at)
     elif kind != EVENT:
         segment.tally.corrupt += 1  # nobody writes such a record
         segment.damage[at] = after

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mmap
 import sys
-from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from fireforget._journal import mapping as memory
+from fireforget._journal.contexts import Contexts
 from fireforget._journal.counts import Tally
 from fireforget._journal.header import SegmentHeader
 from fireforget._journal.mapping import PAGE
@@ -42,11 +42,10 @@ class SegmentFile:
 
     Attributes:
         types: The members of its event types, by number.
-        contexts: Where the records of its contexts stand, by number.
         synced: Up to where it has been brought to the disk itself.
     """
 
-    __slots__ = ("_mapping", "_writable", "contexts", "header", "magic", "path", "segments", "size", "synced", "types")
+    __slots__ = ("_contexts", "_mapping", "_writable", "header", "magic", "path", "segments", "size", "synced", "types")
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class SegmentFile:
         self.magic = magic_of(header.nonce, header.number)
         self.segments: list[Segment] = []
         self.types: dict[int, bytes] = {}
-        self.contexts = array("I", [0])
+        self._contexts: Contexts | None = Contexts()
         self.synced = 0
         self._mapping = mapping
         self._writable = writable
@@ -78,6 +77,21 @@ class SegmentFile:
         if self._mapping is None:
             self._mapping = memory.open_file(self._named, self.size, writable=self._writable)
         return self._mapping
+
+    @property
+    def contexts(self) -> Contexts:
+        """Where the records of its contexts stand.
+
+        Raises:
+            OSError: The file cannot be mapped.
+        """
+        if self._contexts is None:
+            self._contexts = Contexts.find(self.mapping, self.magic)
+        return self._contexts
+
+    @contexts.setter
+    def contexts(self, contexts: Contexts) -> None:
+        self._contexts = contexts
 
     @property
     def mapped(self) -> bool:
@@ -95,6 +109,8 @@ class SegmentFile:
         if self._mapping is not None:
             self._mapping.close()
             self._mapping = None
+            if self.complete:
+                self._contexts = None  # found again in the file where they are needed
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -173,9 +189,7 @@ class SegmentFile:
     def defines(self, word: int) -> bool:
         """Does the file hold the type and the context of an event?"""
         context = word >> 48
-        if context and (context >= len(self.contexts) or not self.contexts[context]):
-            return False
-        return word >> 32 & MOST in self.types
+        return (not context or bool(self.contexts.at(context))) and word >> 32 & MOST in self.types
 
     def members(self, word: int) -> tuple[bytes, bytes] | None:
         """The JSON members of an event's type and of its context; None where the file does not hold them whole."""
@@ -184,7 +198,7 @@ class SegmentFile:
         kind, context = self.types[word >> 32 & MOST], word >> 48
         if not context:
             return kind, b""
-        at, mapping = self.contexts[context], self.mapping
+        at, mapping = self.contexts.at(context), self.mapping
         found, size, total, sequence, _, _ = _unpack(mapping, at)
         covered = mapping[at + SEALED_FROM : at + HEADER_SIZE + size]
         if found != self.magic or total != checksum(found, size, sequence, covered):
@@ -193,18 +207,9 @@ class SegmentFile:
 
     def forget_damaged(self) -> None:
         """Forget where contexts stand whose records turned out to be damaged."""
-        for number, at in enumerate(self.contexts):
-            if at and not is_sealed(self.mapping, self.magic, at, self.size):
-                self.contexts[number] = 0
-
-    def place(self, number: int, at: int) -> None:
-        """Note where the record of a context stands."""
-        while number > len(self.contexts):
-            self.contexts.append(0)
-        if number == len(self.contexts):
-            self.contexts.append(at)
-        else:
-            self.contexts[number] = at
+        for number, at in self.contexts.items():
+            if not is_sealed(self.mapping, self.magic, at, self.size):
+                self.contexts.place(number, 0)
 
     def sync(self, frontier: int) -> None:
         """Bring it to the disk itself, as far as the frontier was when it was taken.

@@ -99,7 +99,7 @@ def _read(segment: Segment, at: int) -> tuple[list[Entry], int]:
         if kind == TYPE:
             file.types[word >> 32 & MOST] = mapping[at + HEADER_SIZE : after]
         elif kind == CONTEXT:
-            file.place(word >> 48, at)
+            file.contexts.place(word >> 48, at)
         elif kind == EVENT and (members := _members(file, word)) is not None:
             entries.append(Entry(segment, at, size, 0, time_ns, sequence, *members))
         at = after
@@ -112,7 +112,7 @@ def _members(file: SegmentFile, word: int) -> tuple[bytes, bytes] | None:
         return None
     context = b""
     if word >> 48:
-        at = file.contexts[word >> 48]
+        at = file.contexts.at(word >> 48)
         size = _unpack(file.mapping, at)[1]
         context = file.mapping[at + HEADER_SIZE : at + HEADER_SIZE + size]
     return file.types[word >> 32 & MOST], context
