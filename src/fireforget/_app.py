@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
-import sys
-import threading
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from fireforget import _process
 from fireforget._attributes import Attributes
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import Clock, SystemClock
@@ -43,11 +40,6 @@ _GRACE_SECONDS: Final = 1.0
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 """How long an `emit` does not try again to open a journal that could not be opened."""
-
-_MOST_NAMES: Final = 5
-
-_EXIT_SECONDS: Final = 10.0
-"""How long the exit of a program without events waits for work handed to `wait_until`."""
 
 
 class FireForget(Hooked, Emitter):
@@ -172,7 +164,7 @@ class FireForget(Hooked, Emitter):
         journal: Journal | None = self._journal
         if journal is not None:
             return journal
-        with _lock:
+        with _process.changing:
             journal = self._journal
             if journal is None:
                 now = self._clock.monotonic()
@@ -194,7 +186,7 @@ class FireForget(Hooked, Emitter):
         self._journal = made
         self._trouble = None
         self._refusals.tell(made)
-        _open.add(self)
+        _process.members[self] = self._forget_parent
         self._start_runtime()
         return made
 
@@ -209,7 +201,7 @@ class FireForget(Hooked, Emitter):
 
     def _adopt(self) -> list[Journal]:
         """Take over the journals of dead processes that published to the same queue."""
-        with _adopting:
+        with _process.adopting:
             found = adopt(self.settings.journal_directory, self._queue_digest, journal_options(self.settings))
             self._neighbours = [*(journal for journal in self._neighbours if not journal.closed), *found]
             self._recovered += sum(journal.pending for journal in found)
@@ -246,7 +238,7 @@ class FireForget(Hooked, Emitter):
             raise RuntimeError(message)
         allowed = self.settings.drain_seconds if seconds is None else seconds
         until = self._clock.monotonic() + allowed
-        _finish_work(allowed)
+        _process.finish_work(allowed)
         if self._journal is None:
             return 0
         self._start_runtime()
@@ -262,10 +254,10 @@ class FireForget(Hooked, Emitter):
     def close(self) -> None:
         """Drain and close. A later `emit` is still accepted: it waits in a new journal for the next start."""
         self.drain_blocking()
-        with _lock:
+        with _process.changing:
             runtime, self._runtime, self._started = self._runtime, None, False
             journal, self._journal = self._journal, None
-            _open.discard(self)
+            _process.members.pop(self, None)
         if runtime is not None:
             allowed = self.settings.processing.stop_seconds + _GRACE_SECONDS
             try:
@@ -307,7 +299,7 @@ class FireForget(Hooked, Emitter):
         await self.aclose()
 
     def _start_runtime(self) -> None:
-        with _lock:
+        with _process.changing:
             if not self._started:
                 try:
                     shared_engine.start()
@@ -374,66 +366,7 @@ class FireForget(Hooked, Emitter):
         self._started = False
 
 
-_open: Final[set[FireForget]] = set()
-"""Those with a journal: they are drained at interpreter exit, and reset after a fork."""
-
-_adopting: Final = threading.Lock()
-"""Held by who takes over journals, and by who forks: a child knows every lock that its parent holds."""
-_lock: Final = threading.RLock()
-"""Held by who opens or closes a journal, and by who forks: a child never inherits half of one."""
-
-
 def _closing(made: AsyncExitStack, adapter: A) -> A:
     """An adapter of our own making is ours to close."""
     made.push_async_callback(adapter.aclose)
     return adapter
-
-
-def _finish_work(seconds: float) -> None:
-    """Wait for the work handed to `wait_until`, if there ever was any."""
-    work = sys.modules.get("fireforget._work")
-    if work is not None:
-        left = work.wait_for(work.Job.others(), seconds)
-        if left:
-            names = ", ".join(sorted({job.name for job in left})[:_MOST_NAMES])
-            _logger.warning("work handed to wait_until has not ended within %g s: %s", seconds, names)
-
-
-def _close_all() -> None:
-    _finish_work(max((fireforget.settings.drain_seconds for fireforget in _open), default=_EXIT_SECONDS))
-    _close_open()  # not before: that work may have been the first to emit
-
-
-def _close_open() -> None:
-    for fireforget in list(_open):
-        try:
-            fireforget.close()
-        except Exception:  # the others are closed all the same
-            _logger.exception("cannot close: what is pending stays in the journal")
-
-
-def _forget_parents() -> None:
-    work = sys.modules.get("fireforget._work")
-    if work is not None:
-        work.Job.unfinished.clear()
-    for fireforget in list(_open):
-        fireforget._forget_parent()  # noqa: SLF001 - a method of this module's own class
-    _open.clear()
-    _let_emit()
-
-
-def _hold_all() -> None:
-    _adopting.acquire()
-    _lock.acquire()
-
-
-def _let_emit() -> None:
-    _lock.release()
-    _adopting.release()
-
-
-shared_engine.at_exit(_close_all)
-atexit.register(_close_open)
-"""Once more when all threads have ended: what they emitted since then waits in new journals."""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_hold_all, after_in_parent=_let_emit, after_in_child=_forget_parents)

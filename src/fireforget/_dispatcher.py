@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fireforget import _telemetry
 from fireforget._breaker import Backoff, Breaker
 from fireforget._lanes import Lane, Lanes
+from fireforget._publisher import Publisher
 from fireforget._waker import Waker
 from fireforget.abc import Message, Outcome
-from fireforget.errors import AdapterError, JournalError, TransientError
+from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
@@ -35,8 +36,6 @@ Shipment = tuple[Lanes, Lane, "Pack"]
 
 LOOK_SECONDS: Final = 0.05
 """How often the journal is looked at while a pack lingers: events that join it wake nobody, and may fill it."""
-
-_STATUSES: Final = frozenset({"delivered", "retry", "refused"})
 
 
 class Dispatcher:
@@ -60,7 +59,6 @@ class Dispatcher:
         refused: RefusedFile,
         hooks: Hooks,
     ) -> None:
-        self._queue = queue
         self._settings = settings
         self._clock = clock
         self.waker = Waker()
@@ -68,8 +66,9 @@ class Dispatcher:
         self._hooks = hooks
         self._backoff = Backoff(settings, clock)
         self.breaker = Breaker(settings, clock, self._backoff)
+        self._publisher = Publisher(queue, settings.publish_timeout, self.breaker, clock, hooks)
         self._telemetry = _telemetry.Telemetry()
-        limits = queue.capabilities
+        self._limits = limits = queue.capabilities
         self._pack_bytes = min(settings.pack_bytes or limits.pack_bytes, limits.max_message_bytes)
         self._own = Lanes(journal, settings.lanes, self._pack_bytes)
         self._sources = [self._own]
@@ -217,7 +216,7 @@ class Dispatcher:
 
     def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
         """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone."""
-        limits = self._queue.capabilities
+        limits = self._limits
         shipments: list[Shipment] = []
         keys: set[str] = set()
         size = 0
@@ -243,45 +242,10 @@ class Dispatcher:
             self.breaker.abandoned()
             self._conclude(shipments[0], Outcome("refused", flaw))
             return
-        messages = [pack.message for _, _, pack in shipments]
-        began = self._clock.monotonic()
-        try:
-            outcomes = await self._call_queue(messages)
-            for shipment, outcome in zip(shipments, outcomes, strict=True):
-                self._conclude(shipment, outcome)
-                await asyncio.sleep(0)
-        finally:
-            self._telemetry.record(_telemetry.PUBLISH_SECONDS, self._clock.monotonic() - began)
-
-    async def _call_queue(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Publish; whatever goes wrong becomes an outcome of each message, and tells the breaker."""
-        try:
-            async with asyncio.timeout(self._settings.publish_timeout):
-                outcomes = _checked(await self._queue.publish(messages), len(messages))
-        except TransientError as error:
-            return self._failed(messages, str(error), error.retry_after)
-        except TimeoutError:
-            return self._failed(messages, f"no answer within {self._settings.publish_timeout} s", None)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            return self._failed(messages, "the adapter cancelled its own call", None)
-        except Exception as error:  # noqa: BLE001 - an adapter's mistake stops nothing, and loses nothing
-            self._hooks.error(error)
-            return self._failed(messages, f"{type(error).__name__}: {error}", None)
-        if any(outcome.status != "retry" for outcome in outcomes):
-            self.breaker.succeeded()
-        elif len(outcomes) > 1:
-            hint = max(outcome.retry_after or 0.0 for outcome in outcomes)
-            self.breaker.failed(outcomes[0].reason, hint or None)
-        else:
-            self.breaker.abandoned()  # that tells of one message: its lane waits, the others go on
-        return outcomes
-
-    def _failed(self, messages: Sequence[Message], reason: str, hint: float | None) -> list[Outcome]:
-        self.breaker.failed(reason, hint)
-        return [Outcome("retry", reason, hint)] * len(messages)
+        outcomes = await self._publisher.publish([pack.message for _, _, pack in shipments])
+        for shipment, outcome in zip(shipments, outcomes, strict=True):
+            self._conclude(shipment, outcome)
+            await asyncio.sleep(0)
 
     def _conclude(self, shipment: Shipment, outcome: Outcome) -> None:
         """Settle one pack, or set when its lane is tried again."""
@@ -331,17 +295,3 @@ class Dispatcher:
         self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
         self._hooks.dead_letter(message, reason)
         return True
-
-
-def _checked(answer: Iterable[Any], count: int) -> Sequence[Outcome]:
-    """What `publish` returned, if that is what it promises to return.
-
-    Raises:
-        AdapterError: It is not.
-    """
-    outcomes = tuple(answer)
-    if len(outcomes) != count:
-        raise AdapterError(f"{len(outcomes)} outcomes for {count} messages")
-    if any(not isinstance(outcome, Outcome) or outcome.status not in _STATUSES for outcome in outcomes):
-        raise AdapterError(f"not a sequence of outcomes: {outcomes!r:.200}")
-    return outcomes

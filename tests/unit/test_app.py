@@ -15,8 +15,7 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from fireforget import EventTypes, FireForget, Settings, SettingsError, current_context
-from fireforget._app import _close_all, _open
+from fireforget import EventTypes, FireForget, Settings, SettingsError, _process, current_context
 from fireforget._backends import Adapters
 from fireforget._engine import shared_engine
 from fireforget._journal import Journal
@@ -439,7 +438,7 @@ def test_an_event_after_the_close_is_accepted_and_delivered_by_the_next_start(na
 
     assert late is not None
     assert sorted(event.data["n"] for event in stored(store)) == [0, 1, 2]
-    assert ff not in _open
+    assert ff not in _process.members
 
 
 def test_closing_twice_and_without_ever_having_begun_is_no_mistake(name: str) -> None:
@@ -449,7 +448,7 @@ def test_closing_twice_and_without_ever_having_begun_is_no_mistake(name: str) ->
     ff.close()
     ff.close()
 
-    assert ff not in _open
+    assert ff not in _process.members
 
 
 def test_a_drain_ends_at_its_deadline_and_says_what_is_left(name: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -564,8 +563,8 @@ def test_at_exit_all_are_closed_even_where_one_cannot(
     ff.emit("query", {})
     with monkeypatch.context() as patch:
         patch.setattr(stubborn, "close", fail)
-        _close_all()
-        left = set(_open)
+        _process.end()
+        left = set(_process.members)
     stubborn.close()
 
     assert len(stored(store)) == 1

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from fireforget import EventTypes, FireForget, Settings, current_context
-from fireforget._app import _open
 from fireforget._engine import shared_engine
+from fireforget._process import members
 from fireforget._settings import JournalSettings
 from fireforget.testing import Capture
 
@@ -28,11 +28,11 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket.socket, "bind", refuse)
     threads = set(threading.enumerate())
-    apps = set(_open)
+    apps = set(members)
     yield
     assert list(tmp_path.iterdir()) == []
     assert {thread for thread in set(threading.enumerate()) - threads if "fireforget" in thread.name} == set()
-    assert set(_open) == apps
+    assert set(members) == apps
 
 
 def test_what_was_emitted_can_be_read(fireforget: Capture) -> None:

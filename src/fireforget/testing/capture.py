@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import pytest
 
-from fireforget._app import FireForget, _finish_work, _open
+from fireforget._app import FireForget
 from fireforget._engine import shared_engine
 from fireforget._event import decode_event, split_batch
 from fireforget._journal import Journal, Options
 from fireforget._pack import Packer
+from fireforget._process import finish_work, members
 from fireforget._schema import shared_types
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ class Capture:
             return self._journal_of(app)
 
         def drain_captured(app: FireForget, seconds: float | None = None) -> int:
-            _finish_work(app.settings.drain_seconds if seconds is None else seconds)
+            finish_work(app.settings.drain_seconds if seconds is None else seconds)
             return 0
 
         self._patch.setattr(FireForget, "_make_journal", make_captured)
         self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
         self._patch.setattr(FireForget, "drain_blocking", drain_captured)
         self._patch.setattr(FireForget, "close", close_captured)
-        for app in list(_open):
+        for app in [member for member in members if isinstance(member, FireForget)]:
             if self._engine_ran:
                 shared_engine.submit(_begun(app)).result(2 * _PATIENCE)
             self._before[app] = app._journal  # noqa: SLF001 - a part of the library, for tests
@@ -176,7 +177,7 @@ class Capture:
         captured.close()
         app._journal = self._before.pop(app, None)  # noqa: SLF001
         if app._journal is None:  # noqa: SLF001
-            _open.discard(app)
+            members.pop(app, None)
 
     def _collect(self) -> None:
         for journal in self._journals.values():
