@@ -124,10 +124,14 @@ class Dispatcher:
             await asyncio.gather(*self._calls, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Publish without lingering until nothing is pending. The caller sets the deadline by cancelling."""
+        """Publish without lingering until nothing is pending of what has been accepted so far, and of neighbours.
+
+        The caller sets the deadline by cancelling.
+        """
+        end = self._own.journal.end
         self._draining = True
         try:
-            while not all(lanes.idle for lanes in self._sources):
+            while not (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources[1:])):
                 self.waker.wake()
                 await self._call_ended.sleep(self._clock, self._settings.backoff_seconds)
         finally:

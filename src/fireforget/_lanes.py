@@ -15,7 +15,7 @@ from fireforget._pack import ENVELOPE_BYTES, Pack, Packer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fireforget._journal import Cursor, Entry, Journal
+    from fireforget._journal import Cursor, Entry, Journal, Position
 
 WINDOW_PACKS: Final = 8
 """So wide that under even load no lane is passed over: to catch up means to read again what others have had."""
@@ -139,6 +139,16 @@ class Lanes:
     def event_id(self, entry: Entry) -> str:
         """The id of the entry's event."""
         return self._packer.event_id(entry)
+
+    def has_settled(self, end: Position) -> bool:
+        """Is no event before this place pending any more?"""
+        for lane in self._lanes:
+            oldest = lane.packs[0].entries[0] if lane.packs else lane.entries[0] if lane.entries else None
+            if oldest is not None and oldest.position < end:
+                return False
+            if lane.behind is not None and lane.behind.position < end and not lane.behind.at_end:
+                return False
+        return self.journal.has_passed(end)
 
     @property
     def pending(self) -> int:

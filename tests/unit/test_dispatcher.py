@@ -822,6 +822,26 @@ async def test_draining_goes_on_through_failures(tmp_path: Path) -> None:
     assert bench.numbers == [0]
 
 
+async def test_a_drain_ends_although_others_go_on_emitting(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=60.0)
+    later = itertools.count(100)
+
+    def meanwhile(_message: Message) -> Outcome:
+        for lane in range(4):
+            bench.emit(next(later), lane=lane)
+        return DELIVERED
+
+    bench.queue.outcome = meanwhile
+    async with bench.running() as dispatcher:
+        for n in range(20):
+            bench.emit(n, lane=n % 4)
+        await asyncio.wait_for(dispatcher.drain(), 30)
+        bench.queue.outcome = lambda message: DELIVERED
+
+    assert set(range(20)) <= set(bench.numbers)
+    assert bench.counts.pending > 0
+
+
 async def test_draining_nothing_returns_at_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     async with bench.running() as dispatcher:

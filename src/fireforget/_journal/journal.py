@@ -141,6 +141,16 @@ class Journal(Appender):
         """Read once more what `walk` has passed, from `start` on, up to where `walk` stands."""
         return Follower(self._chain, start, self._leader)
 
+    @property
+    def end(self) -> Position:
+        """Behind the last event so far."""
+        last = self._chain.last
+        return Position(last.number, last.end())
+
+    def has_passed(self, place: Position) -> bool:
+        """Has `walk` returned all events before it?"""
+        return self._leader.position >= place or self._leader.at_end
+
     def payload(self, entry: Entry) -> bytes | None:
         """The event's data, JSON text; None where it turns out to be damaged, which is counted."""
         with self._chain.reading:
