@@ -8,9 +8,11 @@ from typing import Any
 import anyio
 
 from fireforget._clock import SystemClock
+from fireforget._context import ExecutionContext
 from fireforget._request import RequestSource
 from fireforget._settings import HttpSettings
 from fireforget.asgi import App, Message, Middleware, Scope
+from fireforget.hosts import Host
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -50,10 +52,15 @@ async def call(app: App, scope: Scope, *incoming: Message) -> list[Message]:
     return sent
 
 
-class RememberingHost:
-    """Stands where `FireForget` does and remembers what it was told."""
+class RememberingKeeper:
+    """Stands where `FireForget` does and remembers what it was told.
 
-    def __init__(self) -> None:
+    Args:
+        host: What the middleware is told of the host.
+    """
+
+    def __init__(self, host: Host | None = None) -> None:
+        self.host = host
         self.log: list[str] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.errors: list[BaseException] = []
@@ -66,13 +73,16 @@ class RememberingHost:
     def start(self) -> None:
         self.log.append("start")
 
+    async def finish(self, context: ExecutionContext, seconds: float) -> None:
+        self.log.append(f"finish within {seconds:.3g} s, {await context.drain(seconds)} left")
+
     async def aclose(self) -> None:
         await anyio.lowlevel.checkpoint()
         self.log.append("close")
 
     def wrap(self, app: App, **settings: Any) -> Middleware:
         http = HttpSettings(**settings)
-        return Middleware(app, self, http, RequestSource(http, self.errors.append, SystemClock()))
+        return Middleware(app, self, http, RequestSource(http, self.errors.append, SystemClock()), self.host)
 
 
 class LifespanServer:

@@ -10,6 +10,7 @@ from fireforget._journal import Counts
 from fireforget._schema import EventTypes, event_type, upcaster
 from fireforget._settings import (
     DispatchSettings,
+    HostSettings,
     HttpSettings,
     JournalSettings,
     ProcessingSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "ExecutionContext",
     "FireForget",
     "FireForgetError",
+    "HostSettings",
     "HttpSettings",
     "JournalError",
     "JournalSettings",

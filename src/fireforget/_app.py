@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -11,7 +11,7 @@ from fireforget import _process
 from fireforget._attributes import Attributes
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import Clock, SystemClock
-from fireforget._context import ExecutionContext, current, process_context
+from fireforget._context import ExecutionContext, current, earliest, process_context
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooked, Hooks
@@ -20,6 +20,7 @@ from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, checked, load_settings
 from fireforget._site import journal_options, queue_digest
 from fireforget.errors import FireForgetError, JournalError
+from fireforget.hosts import Host, detect_host
 
 if TYPE_CHECKING:
     import asyncio
@@ -52,12 +53,13 @@ class FireForget(Hooked, Emitter):
         store: An adapter in place of the configured store.
         types: The event types; None for those registered by `event_type`.
         clock: Time, sleep and chance.
+        host: Where the process runs; None for what ``[host]`` says, or what shows itself.
 
     Raises:
         SettingsError: The configuration cannot be used; the message says the mend.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test, a backend or a host replaces, all by keyword
         self,
         settings: Settings | None = None,
         *,
@@ -66,12 +68,14 @@ class FireForget(Hooked, Emitter):
         store: Store | None = None,
         types: EventTypes | None = None,
         clock: Clock | None = None,
+        host: Host | None = None,
     ) -> None:
         self.settings = checked(settings) if settings is not None else load_settings()
         self._clock = clock if clock is not None else SystemClock()
         self._adapters = Adapters(self.settings)
         self._adapters.check(queue, store)
         self._queue, self._dead_letters, self._store = queue, dead_letters, store
+        self._host = host if host is not None else detect_host(self.settings.host)
         self._hooks = Hooks()
         self._runtime: Runtime | None = None
         self._beginning: asyncio.Task[None] | None = None
@@ -103,7 +107,7 @@ class FireForget(Hooked, Emitter):
             raise TypeError(message)
         http = self.settings.http
         source = RequestSource(http, self._hooks.error, self._clock, self.settings.secret_bytes)
-        return Middleware(app, self, http, source)
+        return Middleware(app, self, http, source, self._host)
 
     @contextmanager
     def context(
@@ -218,7 +222,8 @@ class FireForget(Hooked, Emitter):
         Idempotent; what the time cuts off stays in the journal.
 
         Args:
-            seconds: The most it may take; None for the setting `drain_seconds`.
+            seconds: The most it may take; None for the setting `drain_seconds` or, if that is less, what the host gives
+                a shutdown. The `deadline` of the context is a limit in any case.
 
         Returns:
             How many accepted events are still pending.
@@ -236,7 +241,9 @@ class FireForget(Hooked, Emitter):
         if shared_engine.current:
             message = "drain_blocking would block the background thread that has to deliver: await drain() there"
             raise RuntimeError(message)
-        allowed = self.settings.drain_seconds if seconds is None else seconds
+        if seconds is None:
+            seconds = earliest(self.settings.drain_seconds, self._host.drain_seconds)
+        allowed = earliest(seconds, current.get().deadline) or 0.0
         until = self._clock.monotonic() + allowed
         _process.finish_work(allowed)
         if self._journal is None:
@@ -250,6 +257,25 @@ class FireForget(Hooked, Emitter):
         except RuntimeError as error:
             _logger.warning("cannot drain any more (%s); what is pending stays in the journal", error)
         return self._journal.pending if self._journal is not None else 0
+
+    async def finish(self, context: ExecutionContext, seconds: float) -> None:
+        """Finish the work of a request and deliver what has been accepted so far, as far as `seconds` allow.
+
+        Where the queue is down, nothing is waited for: its events wait in the journal. The middleware calls it where
+        the host lets nothing go on after a response.
+        """
+        from fireforget._work import outcome
+
+        until = self._clock.monotonic() + seconds
+        await context.drain(seconds)
+        if self._journal is None:
+            return
+        self._start_runtime()
+        left = max(0.0, until - self._clock.monotonic())
+        try:
+            await outcome(shared_engine.submit(self._flush_runtime(left)))
+        except RuntimeError as error:
+            _logger.warning("cannot deliver (%s); what is pending stays in the journal", error)
 
     def close(self) -> None:
         """Drain and close. A later `emit` is still accepted: it waits in a new journal for the next start."""
@@ -344,6 +370,16 @@ class FireForget(Hooked, Emitter):
         from fireforget.reporting.scheduled import ScheduledReport
 
         return make_worker(*given, chores=[ScheduledReport(*given).run])
+
+    async def _flush_runtime(self, seconds: float) -> None:
+        import asyncio
+
+        with suppress(TimeoutError):  # what is left goes on at the next chance
+            async with asyncio.timeout(seconds):
+                if self._beginning is not None:
+                    await asyncio.wait({self._beginning})
+                if self._runtime is not None:
+                    await self._runtime.flush()
 
     async def _drain_runtime(self, seconds: float) -> int:
         import asyncio

@@ -54,6 +54,11 @@ class Breaker:
             return float("inf")
         return max(0.0, self._opens_until - self._clock.monotonic())
 
+    @property
+    def untroubled(self) -> bool:
+        """Did the last call reach the queue, or was there none?"""
+        return self.state == "closed" and not self._failures
+
     def begin(self) -> None:
         """A call is being made."""
         if self.state == "open":

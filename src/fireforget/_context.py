@@ -110,12 +110,16 @@ class ExecutionContext:
             job.start()
 
     async def drain(self, seconds: float | None = None) -> int:
-        """Wait until the work of this context has ended, at most `seconds`; says how many pieces have not."""
+        """Wait until the work of this context has ended; says how many pieces have not.
+
+        Args:
+            seconds: The most it may take; None for no limit. The `deadline` is one in any case.
+        """
         if not self._jobs:
             return 0
         from fireforget._work import finish
 
-        return await finish(self._jobs, seconds)
+        return await finish(self._jobs, earliest(seconds, self.deadline))
 
     def responded(self) -> None:
         """The application has finished with the request: start what was held back for it."""
@@ -127,6 +131,16 @@ class ExecutionContext:
 
     def prepare(self) -> None:
         """Make ready what is left until it is needed."""
+
+    def limit(self, seconds: float) -> None:
+        """The host ends this execution so many seconds from now."""
+        self.prepare()
+        self._deadline = time.monotonic() + seconds
+
+
+def earliest(*seconds: float | None) -> float | None:
+    """The least of some limits, of which None is none."""
+    return min((limit for limit in seconds if limit is not None), default=None)
 
 
 process_context: Final = ExecutionContext()

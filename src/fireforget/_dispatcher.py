@@ -20,7 +20,7 @@ from fireforget.abc import Message, Outcome
 from fireforget.errors import JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
@@ -74,7 +74,7 @@ class Dispatcher:
         self._sources = [self._own]
         self._calls: set[asyncio.Task[None]] = set()
         self._lingering_since: float | None = None
-        self._draining = False
+        self._hurried = 0
         self._call_ended = Waker()
 
     def add(self, journal: Journal) -> None:
@@ -129,13 +129,23 @@ class Dispatcher:
         The caller sets the deadline by cancelling.
         """
         end = self._own.journal.end
-        self._draining = True
+        await self._hasten(
+            lambda: self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own)
+        )
+
+    async def flush(self) -> None:
+        """Publish without lingering what has been accepted so far; where the queue fails, leave it for later."""
+        end = self._own.journal.end
+        await self._hasten(lambda: self._own.has_settled(end) or not self.breaker.untroubled)
+
+    async def _hasten(self, until: Callable[[], bool]) -> None:
+        self._hurried += 1
         try:
-            while not (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources[1:])):
+            while not until():
                 self.waker.wake()
                 await self._call_ended.sleep(self._clock, self._settings.backoff_seconds)
         finally:
-            self._draining = False
+            self._hurried -= 1
 
     def _fill(self) -> bool:
         more = False
@@ -160,7 +170,7 @@ class Dispatcher:
         now = self._clock.monotonic()
         if self._lingering_since is None:
             self._lingering_since = now
-        linger = 0.0 if self._draining else self._settings.linger_seconds
+        linger = 0.0 if self._hurried else self._settings.linger_seconds
         lingering = max(0.0, self._lingering_since + linger - now)
         due = min(max(lane.not_before - now, 0.0 if lane.packs else lingering) for _, lane in waiting)
         seconds = max(due, self.breaker.seconds_until_call())
@@ -185,7 +195,7 @@ class Dispatcher:
         if self.breaker.seconds_until_call() > 0 or len(self._calls) >= self._settings.publish_concurrency:
             return False
         ready = [(lanes, lane) for lanes, lane in waiting if lane.not_before <= now]
-        lingered = self._draining or now - self._lingering_since >= self._settings.linger_seconds
+        lingered = self._hurried or now - self._lingering_since >= self._settings.linger_seconds
         if not any(lingered or lane.packs or lane.bytes >= self._pack_bytes for _, lane in ready):
             return False
         shipments = self._batch(ready)
@@ -207,7 +217,7 @@ class Dispatcher:
         self._calls.discard(call)
         for _, lane, _ in shipments:
             lane.in_flight = False
-        if self._draining:
+        if self._hurried:
             self._call_ended.wake()
         if call.cancelled():
             self.breaker.abandoned()

@@ -119,6 +119,10 @@ class Runtime:
             await self._worker.drain(max(0.0, until - self._clock.monotonic()))
         return self.pending
 
+    async def flush(self) -> None:
+        """Deliver what has been accepted so far, unless the queue is down. The caller sets the deadline."""
+        await self._dispatcher.flush()
+
     @property
     def pending(self) -> int:
         """Accepted events that are not settled."""

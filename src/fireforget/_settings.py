@@ -106,6 +106,25 @@ class HttpSettings(_Section, frozen=True):
     request_id_header: str = "x-request-id"
 
 
+class HostSettings(_Section, frozen=True):
+    """``[host]``: where the process runs, which decides what may run after a response.
+
+    Args:
+        name: ``"auto"`` looks at the host's own variables. ``"server"``: everything goes on after a response.
+            ``"unknown"``: nothing may, so the end of each response is held.
+        cpu: On Cloud Run alone: whether the processor stays with the ``"instance"`` or is taken away with each
+            response (``"request"``, its request-based billing), so that the end of the response is held. No variable
+            tells it.
+        flush_seconds: How long the end of a response is held at most.
+        request_seconds: What the host gives to one request, which `deadline` counts down; 0 for the host's own limit.
+    """
+
+    name: Literal["auto", "server", "cloud-run", "unknown"] = "auto"
+    cpu: Literal["instance", "request"] = "instance"
+    flush_seconds: Positive = 2.0
+    request_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
 class ProcessingSettings(_Section, frozen=True):
     """``[processing]``: the processor and its worker.
 
@@ -215,6 +234,7 @@ class Settings(_Section, frozen=True):
     journal: JournalSettings = JournalSettings()
     dispatch: DispatchSettings = DispatchSettings()
     http: HttpSettings = HttpSettings()
+    host: HostSettings = HostSettings()
     processing: ProcessingSettings = ProcessingSettings()
     report: ReportSettings = ReportSettings()
 

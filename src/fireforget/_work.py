@@ -12,11 +12,12 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-import anyio.to_thread
+import anyio
 
 from fireforget import _telemetry
 from fireforget._engine import shared_engine
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _logger: Final = logging.getLogger("fireforget")
 _telemetry_of_work: Final = _telemetry.Telemetry()
+
+T = TypeVar("T")
 
 Start = Callable[[], Coroutine[Any, Any, None]]
 
@@ -211,8 +214,26 @@ def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:
 
 
 async def finish(jobs: Iterable[Job], seconds: float | None) -> int:
-    """Wait until the jobs have ended, at most `seconds`; says how many have not."""
-    waiting = list(jobs)
-    if not waiting:
-        return 0
-    return len(await anyio.to_thread.run_sync(wait_for, waiting, seconds, abandon_on_cancel=True))
+    """Wait until the jobs have ended, at most `seconds`; says how many have not. Dead loops are not waited for."""
+    running = [job for job in jobs if job.home.alive]
+    with anyio.move_on_after(seconds):
+        for job in running:
+            await outcome(job.done)
+    return sum(not job.done.done() for job in running)
+
+
+async def outcome(future: Future[T]) -> T:
+    """What becomes of a future of another thread; on any event loop, and without a thread that waits."""
+    home, done = current_home(), anyio.Event()
+
+    async def tell() -> None:
+        done.set()
+
+    def wake(_: Future[T]) -> None:
+        if home is not None:
+            with suppress(RuntimeError):  # the loop has ended, and so has who waited there
+                home.start(tell)
+
+    future.add_done_callback(wake)
+    await done.wait()
+    return future.result()

@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fireforget._context import current
+from fireforget._context import current, earliest
 from fireforget._request import RequestContext, RequestSource, route_template
 from fireforget._work import current_loop
 from fireforget.errors import FireForgetError
 
 if TYPE_CHECKING:
+    from fireforget._context import ExecutionContext
     from fireforget._settings import HttpSettings
+    from fireforget.hosts import Host
 
 _logger: Final = logging.getLogger("fireforget")
 
@@ -29,10 +31,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 """Any ASGI application: each framework has types of its own for scope and messages, stricter than the protocol's."""
 
 REQUEST_EVENT: Final = "http.request"
+_ENDS: Final = frozenset({"http.response.body", "http.response.pathsend"})
+"""Messages that a response ends with, where nothing says that more follows."""
 _CONNECTIONS: Final = frozenset({"http", "websocket"})
 
 
-class Host(Protocol):
+class Keeper(Protocol):
     """What the middleware needs of `FireForget`."""
 
     def emit(self, event_type: object, data: object = None) -> object:
@@ -41,6 +45,10 @@ class Host(Protocol):
 
     def start(self) -> None:
         """Start the background thread before the first request."""
+        ...
+
+    async def finish(self, context: ExecutionContext, seconds: float) -> object:
+        """Finish the work of a request and deliver what is pending, within `seconds`."""
         ...
 
     async def aclose(self) -> object:
@@ -53,29 +61,38 @@ class Middleware:
 
     Args:
         app: The application.
-        host: Where events go and what is drained.
+        keeper: Where events go and what is drained.
         settings: Which requests have an event.
         source: What requests tell of themselves.
+        host: What may run after a response.
     """
 
-    def __init__(self, app: App, host: Host, settings: HttpSettings, source: RequestSource) -> None:
+    def __init__(
+        self, app: App, keeper: Keeper, settings: HttpSettings, source: RequestSource, host: Host | None = None
+    ) -> None:
         self.app = app
-        self._host = host
+        self._keeper = keeper
         self._source = source
         self._events = settings.events
         self._exact = frozenset(path for path in settings.exclude if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in settings.exclude if path.endswith("*"))
+        self._flush_seconds = host.flush_seconds if host else None
+        self._request_seconds = host.request_seconds if host else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan."""
         kind = scope["type"]
         if kind not in _CONNECTIONS:
-            await (Lifespan(self.app, self._host) if kind == "lifespan" else self.app)(scope, receive, send)
+            await (Lifespan(self.app, self._keeper) if kind == "lifespan" else self.app)(scope, receive, send)
             return
         context = RequestContext(scope, self._source, current_loop())
+        if self._request_seconds is not None and kind == "http":
+            context.limit(self._request_seconds)
         token = current.set(context)
         try:
-            if self._events and kind == "http" and not self._excluded(scope.get("path", "")):
+            if self._flush_seconds is not None and kind == "http":
+                await self._hold(scope, receive, send, context, self._flush_seconds)
+            elif self._events and kind == "http" and not self._excluded(scope.get("path", "")):
                 await self._observe(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
@@ -101,6 +118,30 @@ class Middleware:
         finally:
             self._tell(scope, status or (500 if failed else 0), perf_counter() - began)
 
+    async def _hold(self, scope: Scope, receive: Receive, send: Send, context: RequestContext, seconds: float) -> None:
+        """Serve one request and hold the end of its response until what it leaves behind is finished."""
+        eventful = self._events and not self._excluded(scope.get("path", ""))
+        began = perf_counter()
+
+        def tell(status: int) -> None:
+            nonlocal eventful
+            if eventful:
+                eventful = False
+                self._tell(scope, status, perf_counter() - began)
+
+        async def finish(status: int) -> None:
+            tell(status)
+            context.responded()
+            await self._keeper.finish(context, earliest(seconds, context.deadline) or 0.0)
+
+        response = HeldResponse(send, finish)
+        failed = True
+        try:
+            await self.app(scope, receive, response)
+            failed = False
+        finally:
+            tell(response.status or (500 if failed else 0))
+
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """Emit what a request was."""
         try:
@@ -110,10 +151,39 @@ class Middleware:
             route = None
         method = scope.get("method")
         duration = round(seconds * 1000, 3)
-        self._host.emit(REQUEST_EVENT, {"method": method, "route": route, "status": status, "duration_ms": duration})
+        self._keeper.emit(REQUEST_EVENT, {"method": method, "route": route, "status": status, "duration_ms": duration})
 
     def _excluded(self, path: str) -> bool:
         return path in self._exact or (bool(self._prefixes) and path.startswith(self._prefixes))
+
+
+class HeldResponse:
+    """Takes the place of `send`: before the last message of a response it waits. One that is streamed it lets pass.
+
+    Args:
+        send: The server's.
+        finish: Awaited with the status before the end.
+
+    Attributes:
+        status: That of the response; 0 before it has begun.
+    """
+
+    def __init__(self, send: Send, finish: Callable[[int], Awaitable[None]]) -> None:
+        self.status = 0
+        self._send = send
+        self._finish = finish
+        self._streams = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+        elif message.get("more_body", False):
+            self._streams = True
+        elif kind in _ENDS and not self._streams:
+            await self._finish(self.status)
+        await self._send(message)
 
 
 class Lifespan:
@@ -121,12 +191,12 @@ class Lifespan:
 
     Args:
         app: The application.
-        host: What is started and drained.
+        keeper: What is started and drained.
     """
 
-    def __init__(self, app: App, host: Host) -> None:
+    def __init__(self, app: App, keeper: Keeper) -> None:
         self._app = app
-        self._host = host
+        self._keeper = keeper
         self._receive: Receive
         self._send: Send
         self._asked: list[str] = []
@@ -164,7 +234,7 @@ class Lifespan:
         self._asked.append(message["type"])
         if message["type"] == "lifespan.startup":
             try:
-                self._host.start()
+                self._keeper.start()
             except FireForgetError as error:
                 _logger.warning("cannot start: events are refused until it is possible: %s", error)
             except Exception:  # the application starts all the same
@@ -175,7 +245,7 @@ class Lifespan:
         self._answered.append(message["type"])
         if message["type"] != "lifespan.startup.complete":
             try:
-                await self._host.aclose()
+                await self._keeper.aclose()
             except Exception:
                 _logger.exception("cannot close: what is pending stays in the journal")
         await self._send(message)

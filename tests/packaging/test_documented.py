@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 import fireforget
-from fireforget import Settings, _telemetry, abc, errors, processing, reporting, testing
+from fireforget import Settings, _telemetry, abc, errors, hosts, processing, reporting, testing
 from fireforget.reporting import definition, kinds
 from fireforget.testing import saboteurs
 from fireforget.testing.table import promise_of
 from tools.repository import ROOT
 
 PAGES = ROOT / "docs" / "reference"
-PUBLIC = [fireforget, abc, processing, reporting, testing, saboteurs]
+PUBLIC = [fireforget, abc, hosts, processing, reporting, testing, saboteurs]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function|data):: (?P<path>[\w.]+)$", re.MULTILINE)
 

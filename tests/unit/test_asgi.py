@@ -18,14 +18,14 @@ from fireforget import FireForget, Settings, current_context
 from fireforget._context import process_context
 from fireforget._settings import HttpSettings, JournalSettings
 from fireforget.asgi import App, Message, Receive, Scope, Send
-from tests.asgi import LifespanServer, RememberingHost, call, http_scope
+from tests.asgi import LifespanServer, RememberingKeeper, call, http_scope
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def host() -> RememberingHost:
-    return RememberingHost()
+def host() -> RememberingKeeper:
+    return RememberingKeeper()
 
 
 async def item(request: Request) -> JSONResponse:
@@ -84,7 +84,7 @@ def shop(tmp_path: Path) -> Starlette:
         ("GET", "/static/style.css"),
     ],
 )
-async def test_no_response_is_altered(host: RememberingHost, shop: Starlette, method: str, path: str) -> None:
+async def test_no_response_is_altered(host: RememberingKeeper, shop: Starlette, method: str, path: str) -> None:
     bare = await call(shop, http_scope(path, method))
 
     wrapped = await call(host.wrap(shop, events=True), http_scope(path, method))
@@ -94,7 +94,7 @@ async def test_no_response_is_altered(host: RememberingHost, shop: Starlette, me
 
 
 @pytest.mark.parametrize("events", [False, True])
-async def test_messages_that_nobody_knows_pass_through(host: RememberingHost, events: bool) -> None:
+async def test_messages_that_nobody_knows_pass_through(host: RememberingKeeper, events: bool) -> None:
     odd: list[Message] = [
         {"type": "http.response.start", "status": 103, "headers": [(b"link", b"x")], "trailers": True},
         {"type": "http.response.pathsend", "path": "/x"},
@@ -115,7 +115,9 @@ async def test_messages_that_nobody_knows_pass_through(host: RememberingHost, ev
 
 @pytest.mark.parametrize("kind", ["http", "websocket", "vendor"])
 @pytest.mark.parametrize("events", [False, True])
-async def test_what_the_application_raises_comes_out_unchanged(host: RememberingHost, kind: str, events: bool) -> None:
+async def test_what_the_application_raises_comes_out_unchanged(
+    host: RememberingKeeper, kind: str, events: bool
+) -> None:
     error = LookupError("the shelf is empty")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,7 +142,7 @@ async def test_what_the_application_raises_comes_out_unchanged(host: Remembering
     ],
 )
 async def test_an_event_tells_method_template_status_and_duration(
-    host: RememberingHost, shop: Starlette, method: str, path: str, route: str | None, status: int
+    host: RememberingKeeper, shop: Starlette, method: str, path: str, route: str | None, status: int
 ) -> None:
     await call(host.wrap(shop, events=True), http_scope(path, method))
 
@@ -150,14 +152,14 @@ async def test_an_event_tells_method_template_status_and_duration(
     assert 0 <= duration < 10_000
 
 
-async def test_an_error_of_the_application_counts_as_status_500(host: RememberingHost, shop: Starlette) -> None:
+async def test_an_error_of_the_application_counts_as_status_500(host: RememberingKeeper, shop: Starlette) -> None:
     with pytest.raises(LookupError):
         await call(host.wrap(shop, events=True), http_scope("/broken"))
 
     assert host.events[0][1]["status"] == 500
 
 
-async def test_an_error_before_any_response_counts_as_status_500(host: RememberingHost) -> None:
+async def test_an_error_before_any_response_counts_as_status_500(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise LookupError
 
@@ -167,7 +169,7 @@ async def test_an_error_before_any_response_counts_as_status_500(host: Rememberi
     assert host.events[0][1]["status"] == 500
 
 
-async def test_an_error_after_the_response_began_keeps_its_status(host: RememberingHost) -> None:
+async def test_an_error_after_the_response_began_keeps_its_status(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 206, "headers": []})
         raise LookupError
@@ -178,7 +180,7 @@ async def test_an_error_after_the_response_began_keeps_its_status(host: Remember
     assert host.events[0][1]["status"] == 206
 
 
-async def test_an_application_that_answers_nothing_has_no_status(host: RememberingHost) -> None:
+async def test_an_application_that_answers_nothing_has_no_status(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         """Leave the client without an answer."""
 
@@ -192,20 +194,20 @@ async def test_an_application_that_answers_nothing_has_no_status(host: Rememberi
     [("/health", False), ("/healthy", True), ("/static/a/b.css", False), ("/static", True), ("/", True)],
 )
 async def test_paths_can_be_excluded_exactly_and_by_prefix(
-    host: RememberingHost, shop: Starlette, path: str, seen: bool
+    host: RememberingKeeper, shop: Starlette, path: str, seen: bool
 ) -> None:
     await call(host.wrap(shop, events=True, exclude=("/health", "/static/*")), http_scope(path))
 
     assert bool(host.events) is seen
 
 
-async def test_without_the_setting_there_are_no_events(host: RememberingHost, shop: Starlette) -> None:
+async def test_without_the_setting_there_are_no_events(host: RememberingKeeper, shop: Starlette) -> None:
     await call(host.wrap(shop), http_scope("/items/7"))
 
     assert host.events == []
 
 
-async def test_a_request_has_a_context_of_its_own_and_code_after_it_the_process_s(host: RememberingHost) -> None:
+async def test_a_request_has_a_context_of_its_own_and_code_after_it_the_process_s(host: RememberingKeeper) -> None:
     seen: list[str | None] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -220,7 +222,7 @@ async def test_a_request_has_a_context_of_its_own_and_code_after_it_the_process_
     assert current_context() is process_context
 
 
-async def test_a_websocket_has_a_context_and_no_event(host: RememberingHost, shop: Starlette) -> None:
+async def test_a_websocket_has_a_context_and_no_event(host: RememberingKeeper, shop: Starlette) -> None:
     scope = {
         **http_scope("/echo", headers=[(b"x-session", b"s-1")]),
         "type": "websocket",
@@ -236,7 +238,7 @@ async def test_a_websocket_has_a_context_and_no_event(host: RememberingHost, sho
     assert host.events == []
 
 
-async def test_other_connections_pass_by(host: RememberingHost) -> None:
+async def test_other_connections_pass_by(host: RememberingKeeper) -> None:
     seen: list[object] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -248,7 +250,7 @@ async def test_other_connections_pass_by(host: RememberingHost) -> None:
     assert host.events == []
 
 
-async def test_an_event_that_cannot_be_made_does_not_reach_the_application(host: RememberingHost) -> None:
+async def test_an_event_that_cannot_be_made_does_not_reach_the_application(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         del scope["path"], scope["method"]  # an application may do with its scope as it likes
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -312,7 +314,7 @@ async def served(app: App) -> AsyncIterator[LifespanServer]:
             yield server
 
 
-async def live(host: RememberingHost, app: App) -> LifespanServer:
+async def live(host: RememberingKeeper, app: App) -> LifespanServer:
     """Start and stop an application; then everything has ended."""
     async with served(host.wrap(app)) as server:
         host.log.append(await server.ask("startup"))
@@ -361,7 +363,7 @@ async def leaves_the_shutdown_unanswered(scope: Scope, receive: Receive, send: S
     ],
 )
 async def test_an_application_without_a_whole_lifespan_is_started_and_drained_all_the_same(
-    host: RememberingHost, app: App
+    host: RememberingKeeper, app: App
 ) -> None:
     server = await live(host, app)
 
@@ -369,7 +371,7 @@ async def test_an_application_without_a_whole_lifespan_is_started_and_drained_al
     assert server.error is None
 
 
-async def test_the_lifespan_of_an_application_keeps_its_order_and_its_state(host: RememberingHost) -> None:
+async def test_the_lifespan_of_an_application_keeps_its_order_and_its_state(host: RememberingKeeper) -> None:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, str]]:
         host.log.append("app starts")
@@ -389,7 +391,7 @@ async def test_the_lifespan_of_an_application_keeps_its_order_and_its_state(host
     assert server.state == {"database": "open"}
 
 
-async def test_a_startup_that_fails_is_passed_on_with_its_error(host: RememberingHost) -> None:
+async def test_a_startup_that_fails_is_passed_on_with_its_error(host: RememberingKeeper) -> None:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         raise ConnectionError("no database")
@@ -405,7 +407,7 @@ async def test_a_startup_that_fails_is_passed_on_with_its_error(host: Rememberin
     assert host.log == ["start", "close"]
 
 
-async def test_a_startup_that_fails_without_an_error_is_the_end(host: RememberingHost) -> None:
+async def test_a_startup_that_fails_without_an_error_is_the_end(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
@@ -418,7 +420,7 @@ async def test_a_startup_that_fails_without_an_error_is_the_end(host: Rememberin
     assert server.error is None
 
 
-async def test_a_shutdown_that_fails_is_drained_and_passed_on_with_its_error(host: RememberingHost) -> None:
+async def test_a_shutdown_that_fails_is_drained_and_passed_on_with_its_error(host: RememberingKeeper) -> None:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
@@ -431,7 +433,7 @@ async def test_a_shutdown_that_fails_is_drained_and_passed_on_with_its_error(hos
     assert len(server.answers) == 2
 
 
-async def test_a_shutdown_that_raises_without_an_answer_is_answered_and_drained(host: RememberingHost) -> None:
+async def test_a_shutdown_that_raises_without_an_answer_is_answered_and_drained(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -444,7 +446,7 @@ async def test_a_shutdown_that_raises_without_an_answer_is_answered_and_drained(
     assert isinstance(server.error, ConnectionError)
 
 
-async def test_an_application_that_breaks_while_it_serves_is_drained_at_the_shutdown(host: RememberingHost) -> None:
+async def test_an_application_that_breaks_while_it_serves_is_drained_at_the_shutdown(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -456,7 +458,7 @@ async def test_an_application_that_breaks_while_it_serves_is_drained_at_the_shut
     assert isinstance(server.error, ConnectionError)
 
 
-async def test_an_application_that_hangs_in_its_startup_hangs_as_it_does_without_us(host: RememberingHost) -> None:
+async def test_an_application_that_hangs_in_its_startup_hangs_as_it_does_without_us(host: RememberingKeeper) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await anyio.sleep_forever()
@@ -475,7 +477,7 @@ async def test_an_application_that_hangs_in_its_startup_hangs_as_it_does_without
 
 @pytest.mark.parametrize("fault", ["start", "aclose"])
 async def test_a_host_that_fails_is_no_concern_of_the_application(
-    host: RememberingHost, fault: str, caplog: pytest.LogCaptureFixture
+    host: RememberingKeeper, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     did: list[str] = []
 
@@ -502,7 +504,7 @@ async def test_a_host_that_fails_is_no_concern_of_the_application(
 
 
 async def test_a_route_that_cannot_be_told_is_no_concern_of_the_application(
-    host: RememberingHost, caplog: pytest.LogCaptureFixture
+    host: RememberingKeeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Odd:
         def __format__(self, spec: str) -> NoReturn:

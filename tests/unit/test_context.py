@@ -21,15 +21,15 @@ from fireforget._context import current, process_context
 from fireforget._event import uuid7_time
 from fireforget._settings import JournalSettings
 from fireforget.asgi import App, Receive, Scope, Send
-from tests.asgi import RememberingHost, call, http_scope
+from tests.asgi import RememberingKeeper, call, http_scope
 from tests.waiting import eventually, wait_for
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 
 
 @pytest.fixture
-def host() -> RememberingHost:
-    return RememberingHost()
+def host() -> RememberingKeeper:
+    return RememberingKeeper()
 
 
 def request(handler: Callable[[], Awaitable[object]]) -> App:
@@ -63,7 +63,7 @@ def test_the_context_of_the_process_has_no_session() -> None:
 
 
 @pytest.mark.anyio
-async def test_everything_that_a_request_starts_shares_its_context(host: RememberingHost) -> None:
+async def test_everything_that_a_request_starts_shares_its_context(host: RememberingKeeper) -> None:
     seen: dict[str, ExecutionContext] = {}
 
     async def look(name: str) -> None:
@@ -90,7 +90,7 @@ async def test_everything_that_a_request_starts_shares_its_context(host: Remembe
 
 
 @pytest.mark.anyio
-async def test_requests_side_by_side_have_contexts_of_their_own(host: RememberingHost) -> None:
+async def test_requests_side_by_side_have_contexts_of_their_own(host: RememberingKeeper) -> None:
     seen: list[str | None] = []
     both = anyio.Event()
 
@@ -138,7 +138,7 @@ def test_the_deadline_counts_down_and_ends_at_zero() -> None:
 
 
 @pytest.mark.anyio
-async def test_work_goes_on_after_the_response(host: RememberingHost) -> None:
+async def test_work_goes_on_after_the_response(host: RememberingKeeper) -> None:
     go, done = anyio.Event(), list[str]()
 
     async def work() -> None:
@@ -158,7 +158,7 @@ async def test_work_goes_on_after_the_response(host: RememberingHost) -> None:
 
 
 @pytest.mark.anyio
-async def test_work_goes_on_where_the_request_is_cancelled(host: RememberingHost) -> None:
+async def test_work_goes_on_where_the_request_is_cancelled(host: RememberingKeeper) -> None:
     go, done = anyio.Event(), list[str]()
 
     async def work() -> None:
@@ -181,7 +181,7 @@ async def test_work_goes_on_where_the_request_is_cancelled(host: RememberingHost
 
 
 @pytest.mark.anyio
-async def test_work_goes_on_where_the_handler_raises(host: RememberingHost) -> None:
+async def test_work_goes_on_where_the_handler_raises(host: RememberingKeeper) -> None:
     go, done = anyio.Event(), list[str]()
 
     async def work() -> None:
@@ -202,7 +202,7 @@ async def test_work_goes_on_where_the_handler_raises(host: RememberingHost) -> N
 
 @pytest.mark.anyio
 async def test_a_failure_touches_nothing_else_and_is_reported(
-    host: RememberingHost, caplog: pytest.LogCaptureFixture
+    host: RememberingKeeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     go, done = anyio.Event(), list[str]()
     error = ConnectionError("the cache is gone")
@@ -231,7 +231,7 @@ async def test_a_failure_touches_nothing_else_and_is_reported(
 
 
 @pytest.mark.anyio
-async def test_a_failure_in_a_task_of_another_framework_is_reported_too(host: RememberingHost) -> None:
+async def test_a_failure_in_a_task_of_another_framework_is_reported_too(host: RememberingKeeper) -> None:
     async def fail() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(anyio.lowlevel.checkpoint)
@@ -247,7 +247,7 @@ async def test_a_failure_in_a_task_of_another_framework_is_reported_too(host: Re
 
 
 @pytest.mark.anyio
-async def test_work_may_be_held_back_until_the_response_is_complete(host: RememberingHost) -> None:
+async def test_work_may_be_held_back_until_the_response_is_complete(host: RememberingKeeper) -> None:
     done: list[str] = []
 
     async def work(name: str) -> None:
@@ -275,7 +275,7 @@ async def test_work_may_be_held_back_until_the_response_is_complete(host: Rememb
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("end", ["raises", "cancelled"])
-async def test_work_held_back_is_started_however_the_request_ends(host: RememberingHost, end: str) -> None:
+async def test_work_held_back_is_started_however_the_request_ends(host: RememberingKeeper, end: str) -> None:
     done: list[str] = []
 
     async def work() -> None:
@@ -300,7 +300,7 @@ async def test_work_held_back_is_started_however_the_request_ends(host: Remember
 
 
 @pytest.mark.anyio
-async def test_after_the_response_there_is_nothing_to_hold_work_back_for(host: RememberingHost) -> None:
+async def test_after_the_response_there_is_nothing_to_hold_work_back_for(host: RememberingKeeper) -> None:
     contexts: list[ExecutionContext] = []
     done: list[str] = []
 
@@ -319,7 +319,7 @@ async def test_after_the_response_there_is_nothing_to_hold_work_back_for(host: R
 
 
 @pytest.mark.anyio
-async def test_work_handed_over_in_a_thread_runs_on_the_loop_of_its_request(host: RememberingHost) -> None:
+async def test_work_handed_over_in_a_thread_runs_on_the_loop_of_its_request(host: RememberingKeeper) -> None:
     here = threading.get_ident()
     done: list[tuple[int, str, str]] = []
 
@@ -414,7 +414,7 @@ def test_in_a_thread_without_a_loop_it_does_too() -> None:
     assert done == [("fireforget", "thread")]
 
 
-def test_where_the_loop_of_the_request_has_ended_it_does_too(host: RememberingHost) -> None:
+def test_where_the_loop_of_the_request_has_ended_it_does_too(host: RememberingKeeper) -> None:
     contexts: list[ExecutionContext] = []
     done: list[str] = []
 
@@ -555,7 +555,7 @@ def test_errors_of_work_reach_the_hook_of_the_one_object(ff: FireForget) -> None
 
 
 @pytest.mark.anyio
-async def test_work_that_is_cancelled_is_told(host: RememberingHost, caplog: pytest.LogCaptureFixture) -> None:
+async def test_work_that_is_cancelled_is_told(host: RememberingKeeper, caplog: pytest.LogCaptureFixture) -> None:
     async def give_up() -> None:
         raise anyio.get_cancelled_exc_class()
 
@@ -567,7 +567,7 @@ async def test_work_that_is_cancelled_is_told(host: RememberingHost, caplog: pyt
 
 @pytest.mark.anyio
 async def test_work_that_wants_to_end_the_program_fails_alone(
-    host: RememberingHost, caplog: pytest.LogCaptureFixture
+    host: RememberingKeeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
 
