@@ -132,7 +132,10 @@ class Middleware:
         async def finish(status: int) -> None:
             tell(status)
             context.responded()
-            await self._keeper.finish(context, earliest(seconds, context.deadline) or 0.0)
+            try:
+                await self._keeper.finish(context, earliest(seconds, context.deadline) or 0.0)
+            except Exception:  # the response goes out all the same
+                _logger.exception("cannot finish what a request leaves behind: it goes on later")
 
         response = HeldResponse(send, finish)
         failed = True

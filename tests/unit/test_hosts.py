@@ -130,6 +130,18 @@ async def test_a_request_that_fails_has_its_event_all_the_same() -> None:
     assert [data["status"] for _, data in keeper.events] == [500]
 
 
+async def test_a_failure_of_what_is_waited_for_reaches_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = RememberingKeeper(HOLDING)
+
+    async def finish(_context: object, _seconds: float) -> None:
+        raise OSError
+
+    monkeypatch.setattr(keeper, "finish", finish)
+    sent = await call(keeper.wrap(answering(b"hello")), http_scope())
+
+    assert [message.get("body") for message in sent] == [None, b"hello"]
+
+
 async def test_a_websocket_is_not_held_and_has_no_deadline() -> None:
     keeper = RememberingKeeper(Host(flush_seconds=5.0, request_seconds=60.0))
     deadlines: list[float | None] = []
