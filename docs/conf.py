@@ -26,6 +26,7 @@ myst_heading_anchors = 3
 autodoc_class_signature = "separated"
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
@@ -64,6 +65,11 @@ def _dash(_app: Sphinx, doctree: nodes.document) -> None:
             text.parent.replace(text, nodes.Text(" – "))
 
 
+def _keep_quiet(_app: Sphinx, _context: object, lines: list[str]) -> None:
+    """Of a command's arguments sphinx-click knows only whether they are required, which the usage shows."""
+    lines.clear()
+
+
 _said: dict[str, list[str]] = {}
 
 
@@ -72,3 +78,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _keep, priority=400)
     app.connect("autodoc-process-docstring", _restore, priority=600)
     app.connect("doctree-read", _dash)
+    app.connect("sphinx-click-process-arguments", _keep_quiet)

@@ -3,6 +3,8 @@
 uvicorn django_app:app
 """
 
+from collections.abc import Callable
+
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -11,11 +13,25 @@ from django.urls import path
 
 from fireforget import FireForget, current_context
 
-settings.configure(ALLOWED_HOSTS=["127.0.0.1", "localhost"], ROOT_URLCONF=__name__)
+settings.configure(
+    ALLOWED_HOSTS=["127.0.0.1", "localhost"], ROOT_URLCONF=__name__, MIDDLEWARE=[f"{__name__}.name_parameters"]
+)
 django.setup()
 
 ff = FireForget()
 totals: dict[str, int] = {}
+
+
+def name_parameters(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Tell which parts of the path are parameters: then the route of ``http.request`` is ``/rate/{page}``."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.resolver_match is not None:
+            request.scope["path_params"] = request.resolver_match.kwargs
+        return response
+
+    return middleware
 
 
 async def add_up(page: str, stars: int) -> None:

@@ -17,6 +17,12 @@ site = Quart(__name__)
 followed: Counter[str] = Counter()
 
 
+@site.before_request
+async def name_parameters() -> None:
+    """Tell which parts of the path are parameters: then the route of ``http.request`` is ``/{name}``."""
+    request.scope["path_params"] = request.view_args  # type: ignore[typeddict-unknown-key]  # a scope may hold more
+
+
 async def count(name: str) -> None:
     """Count a visit once the visitor is on the way."""
     followed[name] += 1

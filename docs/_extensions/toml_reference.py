@@ -5,6 +5,8 @@ becomes a `confval` with its type, its default, its environment variable and wha
 
 ``.. vocabulary:: kinds.Count`` is what the class of that module of `fireforget.reporting` adds to the tables of a
 report definition: its docstring, then its keys.
+
+Where a class of the settings is described itself, its keys are left out: they stand in its table.
 """
 
 from __future__ import annotations
@@ -132,7 +134,7 @@ def _type(kind: Any) -> str:  # noqa: PLR0911 - one for each form that a type ha
     if origin is tuple:
         return _list(*arguments)
     if origin is dict:
-        return f"table of {_type(arguments[1])} by name"
+        return f"table by name, each {_type(arguments[1])}"
     if origin is types.UnionType:
         return _any_of(*(one for one in arguments if one is not type(None)))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -161,13 +163,21 @@ def _is_table(kind: Any) -> bool:
 
 def _bounds(meta: msgspec.Meta) -> str:
     said = [text.format(value) for name, text in _BOUNDS.items() if (value := getattr(meta, name)) is not None]
-    if meta.pattern:
-        said.append(f"matching ``{meta.pattern}``")
+    if meta.description:
+        said.append(meta.description)
     return "".join(f", {part}" for part in said)
+
+
+def _without_keys(_app: Sphinx, _what: str, _name: str, described: object, _options: object, lines: list[str]) -> None:
+    """Leave the keys of a table to its directive."""
+    if described is _settings.Settings or described in SECTIONS.values():
+        del lines[lines.index("Args:") :]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", _without_keys, priority=400)  # before napoleon
     app.add_directive("settings", SettingsDirective)
     app.add_directive("vocabulary", VocabularyDirective)
     return {"parallel_read_safe": True}

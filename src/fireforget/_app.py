@@ -125,6 +125,9 @@ class FireForget(Hooked, Emitter):
             sessionid: Whose visit it belongs to.
             requestid: The id that somebody else gave it.
             traceparent: W3C trace context.
+
+        Raises:
+            AttributeNameError: One is no text, or all together are longer than 8 KiB.
         """
         from fireforget._request import new_correlation_id
 
@@ -278,7 +281,11 @@ class FireForget(Hooked, Emitter):
             _logger.warning("cannot deliver (%s); what is pending stays in the journal", error)
 
     def close(self) -> None:
-        """Drain and close. A later `emit` is still accepted: it waits in a new journal for the next start."""
+        """Drain and close.
+
+        A later `emit` is still accepted, into a new journal: it is delivered if the process lives long enough for that,
+        else after the next start.
+        """
         self.drain_blocking()
         with _process.changing:
             runtime, self._runtime, self._started = self._runtime, None, False

@@ -45,8 +45,12 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
             extra: Further members of the envelope.
 
         Raises:
-            AttributeNameError: They are too long.
+            AttributeNameError: One is no text, or they are too long.
         """
+        for name, value in msgspec.structs.asdict(self).items():
+            if value is not None and not isinstance(value, str):
+                message = f"{name} is a text, not {type(value).__name__}: convert it"
+                raise AttributeNameError(message)
         fragment = b",".join(part for part in (encode(self)[1:-1], extra) if part)
         if len(fragment) > MAX_BYTES:
             message = f"the attributes have {len(fragment)} bytes; at most {MAX_BYTES} are accepted"

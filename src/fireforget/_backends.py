@@ -147,7 +147,8 @@ class Adapters:
             return _find(installed, BACKENDS, self._settings.backend)
         scheme = _SCHEME.match(given)
         if scheme is None:
-            message = f"{role} is no URL: write scheme://..., such as sqlite:///events.db"
+            example = "smtp://mail.example.org:587" if role == "mailer" else "sqlite:///events.db"
+            message = f"{role} is no URL: write scheme://..., such as {example}"
             raise SettingsError(message)
         return _find(installed, SCHEMES, scheme[1].lower())
 

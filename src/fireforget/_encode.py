@@ -10,7 +10,7 @@ numbers. The rest follows these rules of coercion:
 - a mapping that is no dict becomes one, any other iterable with a length a list;
 - a key that is no string becomes its text; a lone surrogate in a text becomes U+FFFD.
 
-Anything else is refused, and so is nesting deeper than `MAX_DEPTH`.
+Anything else is refused, and so is nesting deeper than 128 levels, which every store and every decoder takes.
 """
 
 from __future__ import annotations

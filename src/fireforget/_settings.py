@@ -167,7 +167,13 @@ class ProcessingSettings(_Section, frozen=True):
 
 
 class Price(_Section, frozen=True):
-    """What a model costs, per million tokens."""
+    """What a model costs.
+
+    Args:
+        input: Price of a million tokens that it reads.
+        output: Price of a million tokens that it writes.
+        currency: Code of three capital letters.
+    """
 
     input: Annotated[float, msgspec.Meta(ge=0)]
     output: Annotated[float, msgspec.Meta(ge=0)]
@@ -187,7 +193,8 @@ class ReportSettings(_Section, frozen=True):
             the clocks of `timezone`; of the last whole week, day or month. Empty for never.
         delivery: Where the mailer or the worker fails midway, ``"at_least_once"`` sends it again, ``"at_most_once"``
             does not.
-        prices: Price of each model, by its name.
+        prices: What each model costs, by its name: ``input`` and ``output`` for a million tokens that it reads and
+            writes, and their ``currency``, ``"USD"`` where none is given.
     """
 
     title: str = ""
@@ -204,7 +211,8 @@ class Settings(_Section, frozen=True):
     """The whole configuration.
 
     Args:
-        backend: Which backend the roles without a URL of their own come from.
+        backend: Name of the backend that the roles without a URL of their own come from: ``"local"``, or another one
+            that is installed.
         name: Default names of queue, store and function derive from it.
         directory: Where the local files live: journal, database, dead letters, mail.
         queue: URL of the queue; empty for the backend's default.

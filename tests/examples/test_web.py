@@ -43,7 +43,7 @@ def of(events: list[Event], name: str) -> list[Event]:
     return sorted((event for event in events if event.type == name), key=lambda event: event.id)
 
 
-def routes(events: list[Event]) -> list[tuple[str, int]]:
+def routes(events: list[Event]) -> list[tuple[str | None, int]]:
     return [(event.data["route"], event.data["status"]) for event in of(events, "http.request")]
 
 
@@ -75,7 +75,7 @@ def test_litestar(site: Site) -> None:
     assert [event.dataschema for event in of(events, "reading")] == ["urn:fireforget:reading:1"] * 3
     assert of(events, "frost")[0].data == {"station": "north", "celsius": -2.0}
     assert [status for _, status in routes(events)] == [201, 201, 201, 400, 200]
-    assert routes(events)[-1][0].startswith("/stations/{station")
+    assert str(routes(events)[-1][0]).startswith("/stations/{station")
 
 
 def test_django(site: Site) -> None:
@@ -90,7 +90,7 @@ def test_django(site: Site) -> None:
     assert {event.correlationid for event in of(events, "rating")} == {
         event.correlationid for event in of(events, "rating.total")
     }
-    assert [status for _, status in routes(events)] == [200, 200, 400]
+    assert routes(events) == [("/rate/{page}", status) for status in (200, 200, 400)]
 
 
 def test_quart(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_quart(site: Site) -> None:
     events = site.stored()
     assert counted(events) == {"visit": 3, "link.popular": 1, "http.request": 3}
     assert [event.data["known"] for event in of(events, "visit")] == [True, True, False]
-    assert [status for _, status in routes(events)] == [302, 302, 404]
+    assert routes(events) == [("/{name}", 302), ("/{name}", 302), (None, 404)]
 
 
 def test_websocket(site: Site) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import fireforget
-from fireforget import Settings, _telemetry, abc, errors, hosts, processing, reporting, testing
+from fireforget import EventError, Settings, _telemetry, abc, errors, hosts, processing, reporting, testing
 from fireforget.reporting import definition, kinds
 from fireforget.testing import saboteurs
 from fireforget.testing.table import promise_of
@@ -57,6 +57,17 @@ def test_every_error_is_documented() -> None:
     there = {id(value) for value in documented().values()}
 
     assert [name for name, value in vars(errors).items() if name.endswith("Error") and id(value) not in there] == []
+
+
+def test_every_reason_of_a_refusal_is_documented_and_no_other() -> None:
+    table = (PAGES / "application.md").read_text("utf-8").partition("| reason |")[2]
+    told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", table, re.MULTILINE))
+    of_errors = {error.reason for error in vars(errors).values() if hasattr(error, "reason")} - {EventError.reason}
+    files = [*(ROOT / "src" / "fireforget").glob("_*.py"), *(ROOT / "src" / "fireforget" / "_journal").glob("*.py")]
+    source = "".join(file.read_text("utf-8") for file in files)
+
+    assert of_errors - told == set()
+    assert [reason for reason in told - of_errors if f'"{reason}"' not in source] == []
 
 
 def test_every_metric_and_span_is_documented_and_no_other() -> None:

@@ -214,6 +214,11 @@ def test_what_is_no_url_is_an_error_that_shows_no_secret() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_what_is_no_url_is_told_with_one_that_its_role_can_have() -> None:
+    with pytest.raises(SettingsError, match="mailer is no URL: .* such as smtp://"):
+        Adapters(Settings(mailer="mail.example.org"))
+
+
 def test_an_entry_point_that_is_no_backend_is_told(third_party: None) -> None:
     with pytest.raises(BackendNotFoundError, match="'hollow' of fireforget.backends is not a fireforget.abc.Backend"):
         Adapters(Settings(backend="hollow")).queue()

@@ -21,6 +21,7 @@ from fireforget._context import current, process_context
 from fireforget._event import uuid7_time
 from fireforget._settings import JournalSettings
 from fireforget.asgi import App, Receive, Scope, Send
+from fireforget.errors import AttributeNameError
 from tests.asgi import RememberingKeeper, call, http_scope
 from tests.waiting import eventually, wait_for
 
@@ -107,6 +108,17 @@ async def test_requests_side_by_side_have_contexts_of_their_own(host: Rememberin
             group.start_soon(call, host.wrap(request(handler)), http_scope())
 
     assert len(set(seen)) == 2
+
+
+def test_what_is_no_text_cannot_be_an_attribute_of_a_context() -> None:
+    ff = FireForget(Settings(queue="memory://context"))
+
+    with pytest.raises(AttributeNameError, match="requestid is a text, not int"), ff.context(requestid=0):  # type: ignore[arg-type]
+        pass
+    with ff.context(sessionid="s-1") as context:
+        with pytest.raises(AttributeNameError, match="sessionid is a text, not int"):
+            context.sessionid = 7  # type: ignore[assignment]
+        assert context.sessionid == "s-1"
 
 
 def test_a_job_outside_of_requests_may_have_a_context_of_its_own() -> None:

@@ -58,6 +58,7 @@ def test_a_sound_site_has_nothing_wrong_and_stays_as_it_is(workspace: Workspace)
         "backends",
         "plugin",
         "time zone",
+        "scheduled report",
         "journal directory",
         "journals",
         "dead-letter file",
@@ -96,6 +97,23 @@ def test_a_secret_that_others_may_read(workspace: Workspace, text: str) -> None:
     assert SECRET not in str(found)
     file.chmod(0o600)
     assert "configuration" not in findings()
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        ('schedule = "weekly"', "write 'daily 07:00'"),
+        ('schedule = "daily 07:00"', "write their addresses into recipients"),
+        ('schedule = "daily 07:00"\nrecipients = ["a@example.org"]\ndefinition = "absent.toml"', "absent.toml"),
+    ],
+)
+def test_a_scheduled_report_that_nobody_will_get(workspace: Workspace, text: str, mend: str) -> None:
+    workspace.configure(f"[report]\n{text}")
+
+    found = findings()
+
+    assert list(found) == ["scheduled report"]
+    assert mend in str(found)
 
 
 @pytest.mark.parametrize("text", ['backend = "awz"', f'queue = "sqs://me:{SECRET}@host/q"'])

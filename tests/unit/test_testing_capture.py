@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,14 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     assert list(tmp_path.iterdir()) == []
     assert {thread for thread in set(threading.enumerate()) - threads if "fireforget" in thread.name} == set()
     assert set(members) == apps
+
+
+def test_without_the_extra_what_brings_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "fireforget.testing.capture")
+    monkeypatch.setitem(sys.modules, "pytest", None)
+
+    with pytest.raises(ImportError, match=r'needs pytest, .* run pip install "fireforget\[testing\]"'):
+        from fireforget.testing import Capture  # noqa: F401
 
 
 def test_what_was_emitted_can_be_read(fireforget: Capture) -> None:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def doctor(config: Path | None, /, *, as_json: bool) -> None:
     """Look for what is wrong, and say the mend.
 
-    It looks at the configuration, the backends and their credentials, queue, store and mailer, the journals and their
-    directory, the disk and the clock, and changes nothing. Run it where the application runs, as its user. The exit
-    code is 1 where something is wrong; a warning alone leaves it 0.
+    It looks at the configuration, the scheduled report, the backends and their credentials, queue, store and
+    mailer, the journals and their directory, the disk and the clock, and changes nothing. Run it where the
+    application runs, as its user. The exit code is 1 where something is wrong; a warning alone leaves it 0.
     """
     find_plugins_here()
     statuses = anyio.run(partial(_diagnose, config, as_json=as_json))

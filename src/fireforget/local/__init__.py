@@ -1,12 +1,14 @@
 """The embedded backend: one SQLite file holds the queue and the store, and a directory or a mail server takes mail.
 
-| URL | Role | What it names |
-| --- | --- | --- |
-| ``sqlite:///data/app.db`` | queue, store | a file, relative to the directory the process started in |
-| ``sqlite:////var/lib/app.db`` | queue, store | a file by its absolute path (four slashes) |
-| ``memory://name`` | queue, store | state of this process, shared by all adapters of that name |
-| ``file:///var/lib/app/mail`` | mailer | a directory by its absolute path (three slashes, as RFC 8089 has it) |
-| ``smtp://user:password@host:587`` | mailer | a mail server |
+=================================  ============  ==================================================================
+URL                                role          what it names
+=================================  ============  ==================================================================
+``sqlite:///data/app.db``          queue, store  a file, relative to the directory the process started in
+``sqlite:////var/lib/app.db``      queue, store  a file by its absolute path (four slashes)
+``memory://name``                  queue, store  state of this process, shared by all adapters of that name
+``file:///var/lib/app/mail``       mailer        a directory by its absolute path (three slashes, as RFC 8089 has it)
+``smtp://user:password@host:587``  mailer        a mail server
+=================================  ============  ==================================================================
 
 In a path and in user and password, ``%`` and two hex digits stand for any other character. Options follow a ``?``:
 

@@ -13,6 +13,7 @@ from fireforget.abc import Finding
 from fireforget.processing import Intake
 from fireforget.processing.factory import load_plugin
 from fireforget.reporting import Period
+from fireforget.reporting.scheduled import schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,10 @@ def time_zone(settings: Settings, clock: Clock) -> Iterator[Finding]:
     """Is the time zone of the report known here?"""
     today = datetime.fromtimestamp(clock.time_ns() / 1e9, UTC).date()
     yield Finding("time zone", "ok", Period.days(today, today, zone=settings.report.timezone).zone)
+
+
+def scheduled_report(settings: Settings, _clock: Clock) -> Iterator[Finding]:
+    """Can the report be sent that the worker is to send, as far as the configuration goes?"""
+    if settings.report.schedule:
+        schedule_of(settings.report)
+    yield Finding("scheduled report", "ok", settings.report.schedule or "none")

@@ -26,6 +26,7 @@ CHECKS: Final[dict[str, Check]] = {
     "backends": configuration.backends,
     "plugin": configuration.plugin,
     "time zone": configuration.time_zone,
+    "scheduled report": configuration.scheduled_report,
     "journal directory": machine.journal_directory,
     "journals": machine.journals,
     "dead-letter file": machine.refused,

@@ -82,8 +82,7 @@ class Intake:
         """Decode one event, give it a correlation id, validate it, and apply the leading direct enrichers.
 
         Raises:
-            EventError: It can never be used: it is no CloudEvent, does not fit its type, or its type is
-            unknown and
+            EventError: It can never be used: it is no CloudEvent, does not fit its type, or its type is unknown and
                 unknown types are refused.
         """
         return self._prepared(decode_event(text))

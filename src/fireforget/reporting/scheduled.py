@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
     from fireforget._schema import EventTypes
-    from fireforget._settings import Settings
+    from fireforget._settings import ReportSettings, Settings
     from fireforget.abc import Mailer
     from fireforget.reporting.schedule import Due
 
@@ -49,6 +49,19 @@ _GRACE: Final = timedelta(days=1)
 Outcome = Literal["done", "held", "failed"]
 
 _logger: Final = logging.getLogger("fireforget")
+
+
+def schedule_of(report: ReportSettings) -> Schedule:
+    """When the report is sent, once it is known that it can be.
+
+    Raises:
+        SettingsError: As for `ScheduledReport.check`.
+    """
+    schedule = Schedule.parse(report.schedule, report.timezone)
+    load(report.definition)
+    check_people(report.sender, report.recipients)
+    require_extra()
+    return schedule
 
 
 class ScheduledReport:
@@ -87,12 +100,7 @@ class ScheduledReport:
             SettingsError: The schedule, the definition or an address cannot be used, nobody is named to whom the
                 report goes, or the extra ``fireforget[report]`` is not installed.
         """
-        report = self._settings.report
-        schedule = Schedule.parse(report.schedule, report.timezone)
-        load(report.definition)
-        check_people(report.sender, report.recipients)
-        require_extra()
-        return schedule
+        return schedule_of(self._settings.report)
 
     async def run(self) -> None:
         """Send what is due, without end. Configuration that cannot be used is told, and ends it."""

@@ -41,7 +41,16 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for."""
+    """Load what is asked for.
+
+    Raises:
+        ImportError: The extra is not installed; the message says how to install it.
+    """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        message = f'{__name__} needs {error.name}, which is not installed: run pip install "fireforget[testing]"'
+        raise ImportError(message) from error
+    return getattr(home, name)

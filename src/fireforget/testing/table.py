@@ -123,8 +123,8 @@ def _result(report: pytest.TestReport) -> _Result | None:
 
 
 def promise_of(name: str) -> str:
-    """The sentence that the name of a test is."""
-    return name.partition("[")[0].removeprefix("test_").replace("_", " ").capitalize()
+    """The sentence that the name of a test is, with the apostrophe that a name cannot have."""
+    return name.partition("[")[0].removeprefix("test_").replace("_s_", "'s_").replace("_", " ").capitalize()
 
 
 def _value(value: object, form: str) -> str:
