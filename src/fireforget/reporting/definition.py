@@ -31,6 +31,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fireforget.reporting.conditions import check_range
 from fireforget.reporting.kinds import Kind
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -72,6 +73,7 @@ class Notice(Declared, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.at_least is None and self.below is None:
             raise ValueError("a notice needs at_least, below or both")
+        check_range(self.at_least, self.below)
 
 
 class Shown(Declared, frozen=True, kw_only=True):
