@@ -131,13 +131,21 @@ def _flaws(figures: Figures) -> Iterator[str]:
 
 
 def _losses(health: Health) -> Iterator[str]:
+    """What was lost, and what waits for somebody. The journals' counts are of all time, so this says so."""
+    if health.dead_letters:
+        letters = plural(health.dead_letters, "message")
+        yield f"{letters} in the dead letters now: 'fireforget dead-letters' says why; mend it, and redrive."
     for count, fate in (
-        (health.dead_lettered, "went to the dead letters: see why, mend it, and redrive"),
-        (health.dropped, "dropped, since the journal was full: raise its max_bytes, or see why the queue is slow"),
+        (health.dead_lettered, "refused by the queue for good: 'fireforget dead-letters' says why"),
+        (health.dropped, "dropped, as the journal was full: raise its max_bytes, or see why the queue is slow"),
         (health.corrupt, "lost to damage of the journal's files: check the disk"),
     ):
         if count:
-            yield f"{plural(count, 'event')} {fate}."
+            verb = "was" if count == 1 else "were"
+            yield f"Since the journals were made, {plural(count, 'event')} {verb} {fate}."
+    if health.unread:
+        journals = plural(health.unread, "journal")
+        yield f"{journals} could not be read, so these counts are too low: 'fireforget journal list' says why."
     if health.unaccounted:
         yield f"{plural(abs(health.unaccounted), 'event')} unaccounted for: the pipeline's counts do not add up."
 
