@@ -217,8 +217,8 @@ def test_another_application_reports_on_its_own_events(figures: Figures) -> None
     assert figures.of("sizes", Shares).counts == {"Small": 1, "Middling": 1, "Large": 3}
     assert figures.of("articles", Ranking).rows == (Ranked("0", 3), Ranked("1", 3))
     assert [(part.name, part.spread.p50) for part in figures.of("shipping", Parts).parts] == [
-        ("Swift", 1),
         ("Snail", 5),
+        ("Swift", 1),
     ]
 
 

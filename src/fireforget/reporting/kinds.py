@@ -107,7 +107,7 @@ class Groups(Numeric, frozen=True, kw_only=True, tag="groups"):
 
     Args:
         by: The field with the text to group by; empty where `field` is a mapping of numbers by name.
-        rows: Most groups; the first so many names have one of their own, all others share one.
+        rows: How many are shown, those with the largest sums; all others share one more.
     """
 
     by: str = ""
@@ -229,7 +229,7 @@ class Models(Eventful, frozen=True, kw_only=True, tag="models"):
         input: The field with the tokens it read.
         output: The field with the tokens it wrote.
         most: The most tokens of one event that are believed.
-        rows: Most models; all others share one row.
+        rows: How many are shown, those with the most tokens; all others share one more.
     """
 
     model: Path = "model"
