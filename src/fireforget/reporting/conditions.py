@@ -57,7 +57,11 @@ def test(condition: Condition) -> Callable[[object], bool]:
     """The condition as a function of a value; a value of another kind fulfils it only where that is `except`."""
     if isinstance(condition, Rule):
         return _bounded(condition) if not condition.besides else _other(condition.besides)
-    wanted = {_typed(value) for value in _listed(condition)}
+    values = _listed(condition)
+    texts = texts_of(condition)
+    if len(texts) == len(set(values)):  # nearly always, and much quicker
+        return lambda value: isinstance(value, str) and value in texts
+    wanted = {_typed(value) for value in values}
     return lambda value: _typed(value) in wanted
 
 

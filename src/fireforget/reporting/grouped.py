@@ -55,8 +55,10 @@ class Grouped(Generic[G]):
 
     def of(self, name: str) -> G:
         """The measure of that name."""
-        shown = label(name)
-        group = self._groups.get(shown)
+        group = self._groups.get(name)  # a name that is fit to be read is its own label
+        if group is None:
+            shown = label(name)
+            group = self._groups.get(shown)
         if group is None:
             rank = self._inherited[shown] = self._give_up_smallest() if len(self._groups) >= self._kept else 0.0
             heapq.heappush(self._ranks, (rank, shown))

@@ -180,30 +180,34 @@ class TopMeter:
 
     def __init__(self, measure: kinds.Top) -> None:
         self._measure = measure
+        self._texts = _texts_of(measure)
         self._top = Top()
 
     def add(self, reading: Reading) -> None:
         """Take the event's value or values."""
-        measure = self._measure
-        note = (reading.text(measure.note) or "") if measure.note else ""
+        note = (reading.text(self._measure.note) or "") if self._measure.note else ""
         for text in self._texts(reading):
             self._top.add(text, note)
-
-    def _texts(self, reading: Reading) -> tuple[str, ...]:
-        field = self._measure.field
-        match self._measure.form:
-            case "list":
-                return reading.texts(field)
-            case "number":
-                number = reading.whole(field, most=kinds.MOST)
-                return () if number is None else (str(number),)
-            case _:
-                text = reading.text(field)
-                return () if text is None else (text,)
 
     def figure(self) -> Figure:
         """The top of the list."""
         return self._top.figure(self._measure.rows)
+
+
+def _texts_of(measure: kinds.Top) -> Callable[[Reading], tuple[str, ...]]:
+    """How the values that a `Top` counts are read."""
+    field = measure.field
+    match measure.form:
+        case "list":
+            return lambda reading: reading.texts(field)
+        case "number":
+            return lambda reading: _told(reading.whole(field, most=kinds.MOST))
+        case _:
+            return lambda reading: _told(reading.text(field))
+
+
+def _told(value: str | int | None) -> tuple[str, ...]:
+    return () if value is None else (str(value),)
 
 
 class _Used:

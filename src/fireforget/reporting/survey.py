@@ -9,7 +9,6 @@ from fireforget.reporting import kinds, meters, request_meters
 from fireforget.reporting.conditions import test_all
 from fireforget.reporting.figures import Figure, Figures, Ranked, Ranking, Ratio, Slice, Total
 from fireforget.reporting.grouped import Grouped
-from fireforget.reporting.legible import label
 from fireforget.reporting.measures import VALUES_KEPT, Count
 from fireforget.reporting.reading import Reading
 from fireforget.reporting.request_meters import Request, RequestMeter
@@ -72,7 +71,7 @@ class Survey:
 
     def add(self, event: Event) -> None:
         """Take the next event. Whatever it carries, this does not raise."""
-        self._events.of(label(event.type)).add()
+        self._events.of(event.type).add()
         request = self._request_of(event)
         feeds = self._feeds.get(event.type)
         if feeds is None:
