@@ -511,3 +511,27 @@ def test_what_is_no_definition_is_said_with_those_that_are(tmp_path: Path) -> No
     (tmp_path / "latin.toml").write_bytes(b"# \xe4")
     with pytest.raises(SettingsError, match="not valid TOML"):
         load(str(tmp_path / "latin.toml"))
+
+
+def test_values_of_one_measure_have_names_of_their_own() -> None:
+    text = changed('"orders", "large"', '"price.p50", "price.p95", "late.part", "late.whole", "lost.unexpected"')
+    definition = parse(text.replace('"price.p50", "price.p99"', '"price.p50", "paid.p50"') + PAID, "shop")
+    survey, before = (Survey(definition, period, EventTypes(), PriceList({})) for period in (WEEK, WEEK.previous()))
+    for one in orders():
+        survey.add(one)
+    report = Report(title="", definition=definition, period=WEEK, figures=survey.figures(), before=before.figures())
+    said = " ".join(render_text(report).split())
+
+    assert [series.name for series in compose(report).charts[2].series] == ["Price (p50)", "Paid (p50)"]
+    for words in ("Price (p50) 100.00 €", "Price (p95) 300.00 €", "Late (part) 1", "Late (whole) 4", "(unexpected) 1"):
+        assert words in said
+
+
+PAID = """
+[measures.paid]
+kind = "percentiles"
+event = "order"
+field = "amount"
+decimals = 2
+suffix = " €"
+"""

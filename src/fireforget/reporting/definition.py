@@ -77,11 +77,11 @@ class Notice(Declared, frozen=True, kw_only=True):
 
 
 class Shown(Declared, frozen=True, kw_only=True):
-    """A tile of ``[[tiles]]``, or a row of a table.
+    """A tile of ``[[tiles]]``, or a row of a table. What has no data in this period nor in the one before is left out.
 
     Args:
         value: Reference to the value.
-        label: Its name; empty for the label of the measure.
+        label: Its name; empty for the label of the measure, with the value behind it: ``Speed (p95)``.
     """
 
     value: Text
@@ -111,7 +111,8 @@ class TableBlock(Block, frozen=True, kw_only=True, tag="table"):
     """``show = "table"``: values, beside those of the period before, and how they changed.
 
     Args:
-        rows: References, or tables ``{ value = "speed.p50", label = "Half within" }``. What has no data is left out.
+        rows: References, or tables ``{ value = "speed.p50", label = "Half within" }``. What has no data in this period
+            nor in the one before is left out.
     """
 
     rows: Annotated[tuple[str | Shown, ...], msgspec.Meta(min_length=1)]

@@ -81,7 +81,9 @@ class Value:
         """Its name for readers."""
         if choice := self._choice:
             return choice.label or choice.name
-        return self.measure.label or self.name.replace("_", " ").capitalize()
+        name = self.measure.label or self.name.replace("_", " ").capitalize()
+        plain = self.facet == FACETS[type(self.measure)][0] and not isinstance(self.measure, kinds.Percentiles)
+        return name if plain else f"{name} ({self.facet})"
 
     @property
     def short(self) -> str:
