@@ -390,3 +390,13 @@ def test_a_word_without_end_breaks_wherever_it_stands() -> None:
     (style,) = re.findall(r'<table[^>]*class="card"[^>]*style="([^"]*)"', render_html(report_of(asked("?", full()))))
 
     assert "overflow-wrap: anywhere" in style
+
+
+def test_the_bars_of_a_stack_are_as_long_as_the_stack_is_high() -> None:
+    days = [("full", 0), ("none", 1), ("none", 1)]
+    text = render_text(
+        report_of([one for kind, day in days for one in asked("?", full(match_type=kind), time=moment(day))])
+    )
+
+    assert re.search(r"Mon 16 Nov +1 +0 +0 +█{6}\n", text)
+    assert re.search(r"Tue 17 Nov +0 +0 +2 +█{12}\n", text)
