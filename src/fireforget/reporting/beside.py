@@ -45,6 +45,8 @@ class Beside:
 
     def known(self, value: Value) -> bool:
         """There is something to say of a value: it has data, or had some in the period before."""
+        if value.caveat(self.now):
+            return True  # it would be known, but for a price
         return any(not value.blank(figures) and value.words(figures) != NOTHING for figures in (self.now, self.before))
 
     def row(self, reference: str, label: str = "") -> list[Row]:
