@@ -36,7 +36,7 @@ def steps(directory: Path) -> list[Step]:
 
 def _make(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         text = f"{directory}: it cannot be made ({error.strerror}): look at the owner and mode of what is above it"
         raise PermanentError(text) from error
