@@ -35,7 +35,11 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (JournalError("the journal is full"), 1, "the journal is full"),
         (PermanentError("no\nsuch\x1b[2J queue"), 1, "no such\\u001b[2J queue"),
         (TransientError("throttled"), 1, "throttled (this may pass: try again)"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/there"), 1, "/there: No such file"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "/there"),
+            1,
+            "/there: No such file: mend the path, or make what is missing",
+        ),
         (OSError(errno.ENOSPC, "No space left"), 1, "No space left: free some space"),
         (
             PermissionError(errno.EACCES, "Permission denied", "/there"),
@@ -128,7 +132,7 @@ def test_a_wrong_configuration_is_named_with_its_mend(workspace: Workspace) -> N
 def test_another_configuration_can_be_named(workspace: Workspace) -> None:
     (workspace.path / "other.toml").write_text("name = 'other'\ndirectory = 'there'")
 
-    assert workspace.run("--config", "other.toml", "stats").exit_code == 0
+    assert workspace.run("--config", "other.toml", "worker", "--until-empty").exit_code == 0
     assert (workspace.path / "there" / "other.db").exists()
     missing = workspace.run("--config", "none.toml", "stats")
     assert (missing.exit_code, missing.stderr.count("\n")) == (2, 1)

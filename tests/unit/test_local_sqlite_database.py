@@ -46,6 +46,10 @@ def overwrite(path: Path, content: bytes, start: int) -> None:
         file.write(content)
 
 
+def replace(path: Path, old: bytes, new: bytes) -> None:
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
 async def keys(database: Database) -> list[str]:
     return await database.read(
         lambda connection: [key for (key,) in connection.execute("SELECT key FROM claims ORDER BY key")]
@@ -413,8 +417,7 @@ async def test_reading_a_file_that_is_not_there_finds_nothing_and_makes_nothing(
 
 async def test_a_damage_that_sqlite_can_only_describe_by_damaged_names(path: Path) -> None:
     connect(path, "normal").close()
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"CREATE TABLE", b"CREATE \xe4\xe4\xe4\xe4\xe4"))
+    replace(path, b"CREATE TABLE", b"CREATE \xe4\xe4\xe4\xe4\xe4")
     database = Database(path)
 
     with pytest.raises(PermanentError, match="damaged: stop all users"):
@@ -428,7 +431,7 @@ async def test_a_file_of_another_user_is_refused_for_good(path: Path, monkeypatc
         error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
         raise error
 
-    path.touch()
+    overwrite(path, b"", start=0)
     monkeypatch.setattr(_connection.sqlite3, "connect", refuse)  # who runs the tests as root may open all files
     monkeypatch.setattr(_connection.os, "access", lambda path, mode: mode == os.F_OK)
     database = Database(path)

@@ -16,7 +16,7 @@ from fireforget.abc import Finding, Step
 from fireforget.errors import AdapterError
 from fireforget.local import _directory
 from fireforget.local._micros import moment
-from fireforget.local.sqlite._connection import check_empty, connect, is_current, translate
+from fireforget.local.sqlite._connection import check_empty, connect, is_current, is_writable, translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,8 @@ _LOCK_SECONDS: Final = 2.0
 _TOLERANCE_MICROS: Final = 60_000_000
 _SCARCE_BYTES: Final = 64 * 1024 * 1024
 _LEAST_BYTES: Final = 1024 * 1024
+
+_MEND: Final = "end what uses the file and mend or replace it, or name another one as queue and store"
 
 _LATEST: Final = """
     SELECT max(
@@ -45,6 +47,9 @@ def inspect(path: Path, now: int) -> list[Finding]:
         return [directory]
     if not path.exists():
         return [Finding("database", "ok", f"{path} is made when it is first used")]
+    if not is_writable(path):  # SQLite itself would open it, and let nobody know before the first change
+        mend = "run this as the application's user, or change the owner or mode of the file"
+        return [Finding("database", "wrong", f"this user may not read and write {path}", mend)]
     findings = [_look_at_disk(path)]
     try:
         with closing(_open(path)) as connection:
@@ -53,8 +58,8 @@ def inspect(path: Path, now: int) -> list[Finding]:
                 text = f"{path} is empty: its tables are made when it is first used"
                 return [*findings, Finding("database", "ok", text)]
             findings += [_look_at_lock(connection, path), *_look_at_clock(connection, now)]
-    except (sqlite3.Error, AdapterError) as error:
-        findings.append(Finding("database", "wrong", str(translate(error, path))))
+    except (sqlite3.Error, UnicodeDecodeError, AdapterError) as error:
+        findings.append(Finding("database", "wrong", str(translate(error, path)), _MEND))
     return findings
 
 
@@ -70,7 +75,7 @@ def steps(path: Path, synchronous: Synchronous) -> list[Step]:
                 if is_current(connection, path):
                     return []
                 check_empty(connection, path)
-    except (sqlite3.Error, AdapterError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, AdapterError) as error:
         raise translate(error, path) from error
     lay_out = partial(anyio.to_thread.run_sync, _lay_out, path, synchronous)
     return [*_directory.steps(path.parent), Step(f"make the tables of the queue and the store in {path}", lay_out)]
