@@ -96,7 +96,7 @@ def test_discarding_asks_first(workspace: Workspace) -> None:
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "Delete all dead letters for good? [y/N] fireforget: nothing was deleted: answer 'y', or give --yes\n"
+        "Delete all dead letters for good? [y/N] \nfireforget: nothing was deleted: answer 'y', or give --yes\n"
     )
     assert (agreed.exit_code, agreed.stdout) == (0, "2 dead letters deleted\n")
     assert workspace.values("dead-letters", "list") == []

@@ -432,8 +432,8 @@ async def test_a_file_of_another_user_is_refused_for_good(path: Path, monkeypatc
         raise error
 
     overwrite(path, b"", start=0)
-    monkeypatch.setattr(_connection.sqlite3, "connect", refuse)  # who runs the tests as root may open all files
-    monkeypatch.setattr(_connection.os, "access", lambda path, mode: mode == os.F_OK)
+    monkeypatch.setattr(sqlite3, "connect", refuse)  # who runs the tests as root may open all files
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK)
     database = Database(path)
 
     with pytest.raises(PermanentError, match="this user may not write it: change its owner or mode"):

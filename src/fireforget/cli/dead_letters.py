@@ -14,6 +14,7 @@ from fireforget.cli.options import confirmed, json_option
 from fireforget.cli.output import Column, instant, listing, say, visible, write, write_json
 from fireforget.cli.progress import progress
 from fireforget.operations.letters import dead_letters_of, no_such_letter
+from fireforget.operations.ownership import refuse_root
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def redrive(config: Path | None, /, *, ids: Sequence[str], everything: bool) -> 
     """
     _check(ids, everything=everything)
     settings = load_settings(config)
+    refuse_root(settings)
     with progress("dead letters") as tell:
         done = anyio.run(_redrive, settings, ids, tell)
     write(f"{plural(done.count, 'dead letter')} redriven\n")
@@ -152,6 +154,7 @@ def discard(config: Path | None, /, *, ids: Sequence[str], everything: bool, yes
     """Delete dead letters for good."""
     _check(ids, everything=everything)
     settings = load_settings(config)
+    refuse_root(settings)
     what = "all dead letters" if everything else plural(len(set(ids)), "dead letter")
     if not yes and not confirmed(f"Delete {what} for good?"):
         say("nothing was deleted: answer 'y', or give --yes")
