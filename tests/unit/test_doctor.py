@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -376,6 +377,21 @@ def ask_queue(workspace: Workspace, clock: Clock) -> str:
             await queue.aclose()
 
     return next(finding.text for finding in asyncio.run(ask()) if finding.name == "clock")
+
+
+def test_the_log_of_a_database_whose_users_have_died_stays_what_it_is(workspace: Workspace) -> None:
+    directory = workspace.path / ".fireforget"
+    directory.mkdir()
+    writer = "import os, pathlib, fireforget.local.sqlite._connection as c; "
+    writer += "c.connect(pathlib.Path('.fireforget/shop.db'), 'normal'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", writer], cwd=workspace.path, check=True)
+    before = {name: (directory / name).read_bytes() for name in ("shop.db", "shop.db-wal")}
+    assert before["shop.db-wal"]
+
+    assert findings() == {}
+    assert workspace.run("provision", "--dry-run").exit_code == 0
+
+    assert {name: (directory / name).read_bytes() for name in before} == before
 
 
 def test_a_database_that_is_locked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
