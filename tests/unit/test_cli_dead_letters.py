@@ -103,6 +103,15 @@ def test_discarding_asks_first(workspace: Workspace) -> None:
     assert workspace.depth().visible == 0
 
 
+def test_credentials_in_a_traceback_are_not_shown(workspace: Workspace) -> None:
+    workspace.bury(message(event(7), id_="leaky"), "ValueError: http://me:hunter2@geo.example\n  in enrich")
+
+    for command in (["list"], ["list", "--json"], ["show", "leaky"], ["show", "leaky", "--json"]):
+        output = workspace.run("dead-letters", *command).stdout
+        assert "hunter2" not in output
+        assert "//***@geo.example" in output
+
+
 def test_nobody_there_to_answer_means_no(workspace: Workspace) -> None:
     assert workspace.run("dead-letters", "discard", "buried").exit_code == 1
     assert len(workspace.buried()) == 1

@@ -74,7 +74,7 @@ async def _list(settings: Settings, *, as_json: bool) -> None:
                     instant(letter.time),
                     str(letter.attempts or "?"),
                     str(letter.message.count),
-                    letter.reason,
+                    found.reason,
                 )
 
 
@@ -114,7 +114,7 @@ def _page(found: Found) -> str:
         "events": str(letter.message.count),
     }
     lines = [f"{name:<10}{visible(value)}" for name, value in fields.items()]
-    for title, text in (("reason", letter.reason), ("body", body)):
+    for title, text in (("reason", found.reason), ("body", body)):
         lines += ["", title, *(f"  {visible(line)}" for line in text.splitlines())]
     return "\n".join(lines) + "\n"
 
