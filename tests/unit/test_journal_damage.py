@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fireforget._journal import Journal, Options, verify
+from fireforget._journal import Counts, Journal, Options, verification, verify
+from fireforget._journal.directory import Manifest
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.record import CHECKSUM_AT, DELIVERED, HEADER, HEADER_SIZE, STATE_AT
 from tests.journals import (
@@ -297,3 +299,23 @@ def test_a_file_of_another_journal_is_not_read_as_ours(tmp_path: Path) -> None:
 
     assert numbers(heir, everything(heir)) == list(range(10))
     assert heir.counts.corrupt >= 1
+
+
+def test_what_looks_damaged_once_because_it_is_just_being_written_is_no_damage(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = verification._look
+    looks = []
+
+    def look(path: Path, manifest: Manifest, progress: verification.Progress) -> verification.Verification:
+        looks.append(path)
+        seen = sound(path, manifest, progress)
+        if len(looks) > 1:
+            return seen
+        half_written = [verification.Damage(1, PAGE, PAGE + 43)]
+        return msgspec.structs.replace(seen, counts=Counts(corrupt=1), damage=half_written)
+
+    monkeypatch.setattr(verification, "_look", look)
+
+    assert verify(tmp_path / journal.id).sound
+    assert len(looks) == 2
