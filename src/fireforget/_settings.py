@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE: Final = "fireforget.toml"
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+_YEAR: Final = 366 * 86400
+"""The longest time in seconds that a setting may be: more than that, timers do not take."""
+
+Positive = Annotated[float, msgspec.Meta(gt=0, le=_YEAR)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=_YEAR)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Name = Annotated[
@@ -77,7 +81,7 @@ class DispatchSettings(_Section, frozen=True):
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     pack_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
-    linger_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.05
+    linger_seconds: Seconds = 0.05
     publish_concurrency: Count = 4
     publish_timeout: Positive = 30.0
     backoff_seconds: Positive = 0.2
@@ -122,7 +126,7 @@ class HostSettings(_Section, frozen=True):
     name: Literal["auto", "server", "cloud-run", "unknown"] = "auto"
     cpu: Literal["instance", "request"] = "instance"
     flush_seconds: Positive = 2.0
-    request_seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    request_seconds: Seconds = 0.0
 
 
 class ProcessingSettings(_Section, frozen=True):

@@ -194,7 +194,7 @@ def _listed(info: inspect.TupleType | inspect.VarTupleType) -> str:
 
 def _bounds(info: inspect.IntType | inspect.FloatType) -> str:
     if info.gt is not None:
-        return f" above {info.gt}"
+        return f" above {info.gt}" + ("" if info.le is None else f", up to {info.le}")
     if info.ge is None:
         return ""
     return f" of at least {info.ge}" if info.le is None else f" from {info.ge} to {info.le}"
