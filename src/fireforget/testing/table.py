@@ -106,7 +106,8 @@ class TableWriter:
         self._table.add(report)
 
     def pytest_sessionfinish(self) -> None:
-        """Write the file."""
+        """Write the file, in a folder that is made where there is none."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(self._table.markdown(), encoding="utf-8")
 
 
@@ -114,9 +115,9 @@ def _result(report: pytest.TestReport) -> _Result | None:
     """What this phase decides about the promise; None for nothing."""
     if report.failed:
         return _Result("failed")
+    if hasattr(report, "wasxfail"):  # whether or not it failed this time: nobody relies on it
+        return _Result("xfailed", report.wasxfail.removeprefix("reason: "))
     if report.skipped:
-        if hasattr(report, "wasxfail"):
-            return _Result("xfailed", report.wasxfail.removeprefix("reason: "))
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
         return _Result("skipped", reason.removeprefix("Skipped: "))
     return _Result("passed") if report.when == "call" else None
