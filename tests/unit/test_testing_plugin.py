@@ -116,7 +116,7 @@ def test_a_class_that_overrides_a_test_is_refused() -> None:
     with pytest.raises(TypeError, match="no condition"):
 
         class OnCondition(StoreConformance):
-            @pytest.mark.xfail(False, reason="never")  # noqa: FBT003 - as it is written
+            @pytest.mark.xfail(False, reason="never")
             async def test_closing_twice_is_no_error(self, store: object) -> None:
                 """It is no expected failure."""
 
@@ -128,7 +128,14 @@ def test_a_class_that_overrides_what_the_tests_use_is_refused(name: str) -> None
 
 
 def test_settings_and_fixtures_of_the_place_are_for_subclasses() -> None:
-    settings = {"lease": 10.0, "tolerance": 1.0, "awaits": 3, "place": None, "anyio_backend": None, "pytestmark": []}
+    settings: dict[str, object] = {
+        "lease": 10.0,
+        "tolerance": 1.0,
+        "awaits": 3,
+        "place": None,
+        "anyio_backend": None,
+        "pytestmark": [],
+    }
     assert issubclass(type("Mine", (QueueConformance,), settings | {"consumers": 8, "mine": None}), QueueConformance)
 
 
