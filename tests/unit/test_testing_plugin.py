@@ -200,7 +200,7 @@ def test_a_lease_too_short_for_the_tolerance_is_refused(tmp_path: Path) -> None:
         "class TestQueue(QueueConformance):", "class TestQueue(QueueConformance):\n    tolerance = 10.0"
     )
     result = run(tmp_path, suite, "-k", "smallest")
-    assert "a lease of 30.0 s is too short for a tolerance of 10.0 s: make it longer" in result.stdout
+    assert "a lease of 30.0 s is too short for a tolerance of 10.0 s: make it longer than 60.0 s" in result.stdout
 
 
 def test_the_kit_knows_its_classes_by_name() -> None:

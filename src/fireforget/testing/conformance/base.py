@@ -67,7 +67,8 @@ class Conformance:
         """Say for the report what was tested, and close it in the end."""
         if 2 * self.early >= self.lease:
             raise ValueError(
-                f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: make it longer"
+                f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: "
+                f"make it longer than {2 * self.early} s"
             )
         yield
         tested: dict[str, object] = {"port": self.port}
