@@ -10,6 +10,7 @@ import pytest
 from fireforget.local.memory import MemoryQueue
 from fireforget.testing import ManualClock, Place, QueueConformance, StoreConformance
 from fireforget.testing.conformance.awaits import cancelled_at
+from fireforget.testing.table import Table
 
 SUITE = """
 import pytest
@@ -83,6 +84,25 @@ def test_a_promise_that_is_not_expected_to_hold_is_not_reported_as_kept(tmp_path
     assert "1 xpassed" in result.stdout
     table = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert r"| Depth tells what it knows | no: it \| does not count |" in table
+
+
+def test_promises_stand_in_their_order_whatever_order_their_results_come_in() -> None:
+    table = Table()
+    for number, name in ((2, "test_c"), (0, "test_a"), (1, "test_b")):
+        tested = {"port": "store", "adapter": "Mine", "number": number}
+        for when in ("call", "teardown"):
+            table.add(
+                pytest.TestReport(
+                    nodeid=f"test_mine.py::TestMine::{name}",
+                    location=("test_mine.py", 1, name),
+                    keywords={},
+                    outcome="passed",
+                    longrepr=None,
+                    when=when,
+                    user_properties=[("fireforget", tested)],
+                )
+            )
+    assert table.markdown().splitlines()[4:] == ["| A | yes |", "| B | yes |", "| C | yes |"]
 
 
 def test_a_test_that_was_replaced_is_no_test(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Table:
         self._pending: dict[str, _Result] = {}
         self._adapters: dict[str, str] = {}
         self._capabilities: dict[str, Mapping[str, Any]] = {}
-        self._results: list[tuple[str, str, str, _Result]] = []
+        self._results: list[tuple[int, str, str, str, _Result]] = []
 
     def add(self, report: pytest.TestReport) -> None:
         """Take one phase of one test. What was tested is known when a test of the kit has ended."""
@@ -60,7 +60,7 @@ class Table:
         tested: Any = dict(report.user_properties).get("fireforget")
         if report.when == "teardown" and (last := self._pending.pop(report.nodeid, None)) and tested is not None:
             kind, _, name = report.nodeid.rpartition("::")
-            self._results.append((tested["port"], kind, promise_of(name), last))
+            self._results.append((tested["number"], tested["port"], kind, promise_of(name), last))
             if "adapter" in tested:
                 self._adapters[kind] = tested["adapter"]
                 self._capabilities.setdefault(tested["adapter"], tested.get("capabilities", {}))
@@ -70,7 +70,7 @@ class Table:
         parts = []
         for port, title in _PORTS.items():
             promises: dict[str, dict[str, _Result]] = defaultdict(dict)
-            for _, kind, promise, result in (found for found in self._results if found[0] == port):
+            for _, _, kind, promise, result in sorted(found for found in self._results if found[1] == port):
                 known = promises[promise].get(adapter := self._adapters.get(kind, kind))
                 if known is None or _SEVERITY[result.status] > _SEVERITY[known.status]:
                     promises[promise][adapter] = result

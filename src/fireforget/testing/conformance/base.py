@@ -71,7 +71,8 @@ class Conformance:
                 f"make it longer than {2 * self.early} s"
             )
         yield
-        tested: dict[str, object] = {"port": self.port}
+        number = request.session.items.index(request.node)  # the same in each of several processes
+        tested: dict[str, object] = {"port": self.port, "number": number}
         adapter = place.opened.get(self.port)
         if adapter is not None:
             tested["adapter"] = type(adapter).__name__
