@@ -7,9 +7,9 @@ import msgspec
 import pytest
 import stamina
 
+from fireforget._configuration import settings_from
 from fireforget._event import Event
 from fireforget._schema import EventTypes
-from fireforget._settings import settings_from
 from fireforget.abc import Record
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryStore

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from fireforget._configuration import settings_from
 from fireforget._event import Event
 from fireforget._schema import EventTypes
-from fireforget._settings import settings_from
 from fireforget.errors import SettingsError
 from fireforget.reporting import Definition, Figures, Report, load, render_html, render_text
 from fireforget.reporting.compose import compose

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fireforget._configuration import settings_from
 from fireforget._journal import Journal
-from fireforget._settings import Settings, settings_from
+from fireforget._settings import Settings
 from fireforget.abc import Depth
 from fireforget.errors import JournalError, TransientError
 from fireforget.local.memory import MemoryQueue

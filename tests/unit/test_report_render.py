@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from fireforget._settings import settings_from
+from fireforget._configuration import settings_from
 from fireforget.errors import SettingsError
 from fireforget.reporting import Health, Period, Report, message, render_html, render_text
 from fireforget.reporting.charts import draw

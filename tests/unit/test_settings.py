@@ -15,7 +15,9 @@ from fireforget import (
     SettingsError,
     load_settings,
 )
-from fireforget._settings import Price, settings_from, without_secrets
+from fireforget._configuration import settings_from
+from fireforget._secrets import without_secrets
+from fireforget._settings import Price
 
 FILE = """
 backend = "local"

@@ -9,7 +9,7 @@ import anyio
 import click
 import msgspec
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import confirmed, json_option
 from fireforget.cli.output import Column, instant, listing, say, visible, write, write_json
 from fireforget.cli.progress import progress

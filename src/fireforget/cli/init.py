@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 from click.exceptions import Exit
 
-from fireforget._settings import DEFAULT_FILE, settings_path
+from fireforget._configuration import DEFAULT_FILE, settings_path
 from fireforget._settings_file import settings_file
 from fireforget.cli.output import say
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 from click.exceptions import Exit
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import json_option
 from fireforget.cli.output import Column, listing, say, write, write_json
 from fireforget.cli.progress import progress

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from fireforget._settings import Settings, load_settings
+from fireforget._configuration import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fireforget._settings import Settings
 
 MOMENTS: Final = (
     "A moment is a day (2026-11-22, the whole of it) or a time (2026-11-22T14:30, with or without an offset); without "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.exceptions import Exit
 
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.cli.completion import completion
 from fireforget.cli.dead_letters import dead_letters
 from fireforget.cli.doctor import doctor

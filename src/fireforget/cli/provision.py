@@ -9,7 +9,7 @@ import anyio
 import click
 from click.exceptions import Exit
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import confirmed, exclusive, json_option
 from fireforget.cli.output import say, visible, write, write_json
 from fireforget.operations.provisioning import check_user, plan

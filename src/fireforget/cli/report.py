@@ -14,7 +14,7 @@ import msgspec
 
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.cli.options import (
     MOMENTS,
     configure,

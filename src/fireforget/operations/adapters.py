@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from fireforget._backends import ROLES, Adapters
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.abc import Checkable, Finding, Provisioner, Query
 from fireforget.errors import FireForgetError, TransientError
 

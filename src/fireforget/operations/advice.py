@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final
 
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.errors import AdapterError, TransientError
 
 if TYPE_CHECKING:

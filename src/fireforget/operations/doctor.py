@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from fireforget._clock import Clock, SystemClock
-from fireforget._settings import Settings, load_settings, settings_path
+from fireforget._configuration import load_settings, settings_path
+from fireforget._settings import Settings
 from fireforget.abc import Finding
 from fireforget.errors import FireForgetError, SettingsError
 from fireforget.operations import configuration, machine

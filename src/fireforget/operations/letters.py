@@ -10,7 +10,7 @@ import msgspec
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
 from fireforget._refused import RefusedFile
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.abc import DeadLetter
 from fireforget.errors import PermanentError
 from fireforget.operations.progress import Progress, silent
