@@ -10,7 +10,7 @@ pip := --disable-pip-version-check --no-input install --quiet
 uv = $(VENV)/bin/uv pip install --quiet --python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows bench lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ capabilities: $(VENV)/.ready ## what the adapters can do and which promises they
 
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
+
+soak: $(VENV)/.ready ## hurt a server 200 times and balance the books, into tests/faults/RESULTS.md
+	@$(run) tests.faults.soak $(ARGS)
 
 bench: $(VENV)/.ready ## measure against the peers, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)
