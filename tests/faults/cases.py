@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from fireforget.testing.faults import Balance, Plan, Trial, Victim, Weapon
+from tests.programs import ROOT, UVICORN
 
-ROOT: Final = Path(__file__).parents[2]
-
-UVICORN: Final = (
-    *(sys.executable, "-m", "uvicorn", "tests.faults.shop:app", "--log-level", "warning"),
-    *("--host", "127.0.0.1", "--port", "{port}"),
-)
+SHOP: Final = "tests.faults.shop:app"
+SERVER: Final = (*UVICORN, SHOP, "--log-level", "warning")
 WORKER: Final = (sys.executable, "-m", "fireforget", "worker")
 
 LARGE: Final = ("/orders?size=8000",)
@@ -40,7 +37,7 @@ class Case:
     name: str
     victims: tuple[Victim, ...] = ("app",)
     weapons: tuple[Weapon, ...] = ("kill",)
-    paths: tuple[str, ...] = ("/order", "/orders", "/quiet")
+    paths: tuple[str, ...] = ("/order", "/orders", "/quiet", "/work")
     variables: Mapping[str, object] = field(default_factory=dict)
     disk_kib: int | None = None
 
@@ -59,7 +56,7 @@ class Case:
         )
         disk = mounted(journals, self.disk_kib) if self.disk_kib else nullcontext()
         with chdir(directory), environment({**given, **self.variables}), disk:
-            return Trial(UVICORN, () if alone else WORKER, plan, tell=tell).run()
+            return Trial(SERVER, () if alone else WORKER, plan, tell=tell).run()
 
 
 CASES: Final = (

@@ -10,7 +10,7 @@ import pytest
 from fireforget import SettingsError
 from fireforget.testing.faults import Plan, Trial
 from fireforget.testing.faults.__main__ import main
-from tests.faults.cases import CASES, UVICORN, Case, environment
+from tests.faults.cases import CASES, SERVER, SHOP, Case, environment
 
 SHORT = {"application, worker or both": 4, "SIGKILL, SIGTERM and SIGSTOP of all": 4}
 """How often the cases are hurt here; the others twice."""
@@ -53,7 +53,7 @@ def test_a_server_that_ends_by_itself_ends_the_trial_with_what_it_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = [part.replace("tests.faults.shop:app", "nowhere:app") for part in UVICORN]
+    command = [part.replace(SHOP, "nowhere:app") for part in SERVER]
 
     with pytest.raises(ChildProcessError, match='Could not import module "nowhere"'):
         Trial(command).run()
@@ -63,7 +63,7 @@ def test_a_worker_that_is_not_there_cannot_be_hurt(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(SettingsError, match="there is no worker to hurt"):
-        Trial(UVICORN, plan=Plan(victims=("app", "worker")))
+        Trial(SERVER, plan=Plan(victims=("app", "worker")))
 
 
 def test_a_store_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_command_says_whether_the_books_balance(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str, code: int, verdict: str
 ) -> None:
     with chdir(tmp_path), environment({"processing_lease_seconds": 1}):
-        assert main(["--app", shlex.join(UVICORN), "--path", path, "--blows", "1", "--seed", "3"]) == code
+        assert main(["--app", shlex.join(SERVER), "--path", path, "--blows", "1", "--seed", "3"]) == code
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "seed 3"
