@@ -176,7 +176,7 @@ class FireForget(Hooked, Emitter):
                 except FireForgetError as error:
                     self._trouble = now + _TRY_AGAIN_SECONDS, str(error)
                     if _is_full(error):
-                        self._start_runtime()  # which drains the journals of the dead: that makes room
+                        self._run()  # which drains the journals of the dead: that makes room
                     raise
         return journal
 
@@ -189,10 +189,13 @@ class FireForget(Hooked, Emitter):
         self._journal = made
         self._trouble = None
         self._refusals.tell(made)
-        _process.members[self] = self._forget_parent
         self._started = False  # what ran without a journal is replaced
-        self._start_runtime()
+        self._run()
         return made
+
+    def _run(self) -> None:
+        _process.members[self] = self._forget_parent
+        self._start_runtime()
 
     def _make_journal(self) -> Journal:
         options = journal_options(self.settings)
