@@ -89,9 +89,15 @@ class Site:
     @contextmanager
     def serving(self, *command: str) -> Iterator[Server]:
         """Run a server by its command line; it is killed at the end if it still runs."""
+        with self.starting(*command) as server:
+            server.wait_until_it_listens(PATIENCE)
+            yield server
+
+    @contextmanager
+    def starting(self, *command: str) -> Iterator[Server]:
+        """As `serving`, without waiting until it serves."""
         log = self.path / f"server-{len(list(self.path.glob('server-*.log')))}.log"
         with Server(command, log, directory=self.path, variables=self._environment()) as server, server.client:
-            server.wait_until_it_listens(PATIENCE)
             yield server
 
     def stored(self) -> list[Event]:
