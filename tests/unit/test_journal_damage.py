@@ -22,6 +22,7 @@ from tests.journals import (
     fill,
     numbers,
     opened,
+    segments,
 )
 
 
@@ -119,6 +120,22 @@ def test_without_its_header_page_a_segment_is_still_read(journal: Journal, first
 
     assert numbers(heir, everything(heir)) == list(range(100))
     assert_law(heir.counts, accepted=100, corrupt=0)
+
+
+def test_a_segment_of_zeros_alone_does_not_vanish_without_a_count(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    fill(journal, range(300))
+    names = segments(journal)
+    folder = journal._folder
+    assert folder is not None
+    abandon(journal)
+    for name in (names[0], names[-1]):
+        (folder / name).write_bytes(bytes((folder / name).stat().st_size))
+
+    heir = adopted(tmp_path)
+
+    assert heir.counts.corrupt == 1  # in the last one there may have been nothing yet
+    assert 0 not in numbers(heir, everything(heir))
 
 
 def test_events_whose_context_is_lost_are_corrupt(tmp_path: Path) -> None:
