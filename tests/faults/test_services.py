@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireforget import EventTypes, Settings
@@ -181,10 +181,11 @@ async def test_what_the_store_refuses_for_good_is_a_dead_letter_with_its_reason(
 
 
 KINDS = [adapters.through, adapters.down, adapters.throttled, adapters.lost]
-FAULTS = st.lists(st.sampled_from(KINDS), max_size=30)
+FAULTS = st.lists(st.sampled_from(KINDS), max_size=15)
 
 
-@given(queue=st.lists(st.sampled_from([*KINDS, adapters.half]), max_size=30), store=FAULTS)
+@settings(max_examples=12)
+@given(queue=st.lists(st.sampled_from([*KINDS, adapters.half]), max_size=15), store=FAULTS)
 def test_whatever_both_do_together(queue: list[Fault], store: list[Fault]) -> None:
     async def work(directory: Path) -> None:
         line = Line(directory, lambda _: queue, lambda _: store)
