@@ -24,11 +24,11 @@ Written by `make soak`. A server under load (uvicorn, four clients) is hurt at r
 else is said, and started again. At the end every event whose id a client was told has to be in the store once, or
 counted with its reason; and the journals' own counts have to add up to what is there.
 
-- *Accepted*: events whose ids clients were told. *Requests*: answered without an id, so that one event with their
-  `x-request-id` has to be there. *Refused*: by a full disk, and the client was told so. *Cut off*: requests without a
-  whole answer, of which no client knows whether their events were accepted.
-- *Stored*: events in the store, those of requests that were cut off included. *Recovered*: pending events found in
-  journals of dead processes, each time they were.
+- *Accepted*: events whose ids clients were told, and requests answered without an id, of which an event with their
+  `x-request-id` has to be there. *Stored*: all events in the store, those that no client knows of included. *Counted*:
+  dead letters, dropped or damaged. *Missing*: accepted, and neither.
+- *Refused*: requests that a full disk refused, and were told so. *Cut off*: requests without a whole answer.
+  *Recovered*: pending events found in journals of dead processes, each time they were.
 """
 
 
@@ -44,14 +44,14 @@ class Row:
     def __str__(self) -> str:
         """As a row of the table."""
         if self.balance is None:
-            return f"| {self.case.name} | not run: no file system can be mounted here ||||||||||"
+            return f"| {self.case.name} | not run: no file system can be mounted here |||||||"
         balance = self.balance
+        counted = sum(balance.dead_letters.values()) + balance.given_up
+        missing = len(balance.missing) + len(balance.forgotten)
         cells = [
             self.case.name,
-            *map(_number, (self.blows, balance.accepted, balance.answered, balance.refused, balance.turned_away)),
-            *map(_number, (balance.stored, sum(balance.dead_letters.values()), balance.given_up)),
-            *map(_number, (balance.counts.recovered, len(balance.missing) + len(balance.forgotten))),
-            f"{self.seconds:.0f} s",
+            *map(_number, (self.blows, balance.accepted + balance.answered, balance.stored, counted, missing)),
+            *map(_number, (balance.refused, balance.turned_away, balance.counts.recovered)),
         ]
         return f"| {' | '.join(cells)} |"
 
@@ -83,16 +83,15 @@ def _run(case: Case, blows: int, seed: int) -> Row:
 
 
 def _page(rows: list[Row], problems: list[str], seed: int) -> str:
+    seconds = sum(row.seconds for row in rows)
     kills = sum(row.blows for row in rows if row.case.weapons == ("kill",))
-    names = "Hurt", "Blows", "Accepted", "Requests", "Refused", "Cut off", "Stored", "Dead letters", "Given up"
-    head = " | ".join((*names, "Recovered", "Missing", "Took"))
+    head = "Hurt | Blows | Accepted | Stored | Counted | Missing | Refused | Cut off | Recovered"
     table = [f"| {head} |", f"|---|{'---:|' * (head.count('|'))}", *map(str, rows)]
     verdict = "\n".join(f"- {problem}" for problem in problems) or "All books balance."
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    told = (
-        f"{kills} blows by SIGKILL alone, seed {seed} (`make soak ARGS='--seed {seed}'` deals the same), on {machine}."
-    )
-    return "\n".join((_HEAD, told, "", *table, "", verdict, ""))
+    took = f"{kills} blows by SIGKILL alone, {seconds / 60:.0f} minutes for all, on {machine}."
+    again = f"`make soak ARGS='--seed {seed}'` deals the same blows."
+    return "\n".join((_HEAD, took, again, "", *table, "", verdict, ""))
 
 
 def _number(value: int) -> str:

@@ -23,7 +23,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, drain_seconds=30, journal_adopt_seconds=0.1)
+    # what a worker had taken when it died is held back for as long as its lease
+    return Site(tmp_path, drain_seconds=30, journal_adopt_seconds=0.1, processing_lease_seconds=1)
 
 
 def test_a_living_neighbour_delivers_what_a_dead_process_left(site: Site) -> None:
@@ -63,6 +64,8 @@ def test_neighbours_that_are_scaled_away_leave_nothing_behind(site: Site) -> Non
             for server in servers:
                 server.wait_until_it_listens(60)
                 ids += [server.get("/order").split()[1] for _ in range(10)]
+            if len(servers) == 1:
+                site.wait_for_events(ids)
             servers.pop().stop(signal.SIGKILL if servers[1:] else signal.SIGTERM)
 
     check_once(site.stored(), ids)
