@@ -1,14 +1,19 @@
 """Trials in a short form: an application under load is hurt, and the books balance. `make soak` is the long one."""
 
+import asyncio
 import dataclasses
 import shlex
-from contextlib import chdir
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, chdir
 from pathlib import Path
 
 import pytest
 
-from fireforget import SettingsError
-from fireforget.testing.faults import Plan, Trial
+from fireforget import Settings, SettingsError
+from fireforget._backends import Adapters
+from fireforget._journal import Totals
+from fireforget.abc import Message
+from fireforget.testing.faults import Books, Plan, Trial
 from fireforget.testing.faults.__main__ import main
 from tests.faults.cases import CASES, SERVER, SHOP, Case, environment
 
@@ -76,6 +81,33 @@ def test_a_store_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="there are events already: name an empty `directory` and store"):
         CASES[0].run(tmp_path, blows=0, seed=1)
+
+
+def test_what_moves_from_the_journal_to_the_queue_while_the_books_are_looked_at_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(directory=str(tmp_path))
+    books = Books(settings)
+    look, looks = books._totals, list[int]()
+
+    async def visit(number: int) -> int | None:
+        """At the first look a message comes, at the fourth one it goes; how many there are then."""
+        async with aclosing(Adapters(settings).queue()) as queue:
+            if number == 0:
+                await queue.publish([Message("1", "lane", "[]")])
+            elif number == 3:
+                await queue.ack(await queue.receive(1, wait=0, lease=30))
+            return (await queue.depth()).visible
+
+    def look_while_it_moves() -> Totals:
+        with ThreadPoolExecutor() as other:  # the loop of this thread is just waiting for the look
+            looks.append(other.submit(asyncio.run, visit(len(looks))).result() or 0)
+        return look()
+
+    monkeypatch.setattr(books, "_totals", look_while_it_moves)
+    books.settle(30)
+
+    assert looks == [1, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(("path", "code", "verdict"), [("/order", 0, "balance"), ("/invented", 1, "do not balance")])

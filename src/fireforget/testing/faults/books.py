@@ -130,12 +130,17 @@ class Books:
         return totals(self._settings.journal_directory)
 
     async def _settle(self, seconds: float) -> None:
+        """Twice in a row, for work that outlives its response may still emit."""
+        before = -1
         with anyio.move_on_after(seconds):
             async with aclosing(Adapters(self._settings).queue()) as queue:
                 while True:
+                    counts = self._totals().counts  # first: what is pending now would be in the queue later
                     depth = await queue.depth()
-                    if not (depth.visible or depth.in_flight or self._totals().counts.pending):
+                    idle = not (counts.pending or depth.visible or depth.in_flight)
+                    if idle and counts.accepted == before:
                         return
+                    before = counts.accepted if idle else -1
                     await anyio.sleep(_LOOK_SECONDS)
 
     async def _find(self) -> _Found:
