@@ -459,6 +459,21 @@ class TestTransientFailures:
         assert bench.letters.kept == {}
         assert bench.errors
 
+    @pytest.mark.parametrize("answer", [None, "refused", ["too large"], [None]])
+    async def test_a_store_that_answers_what_it_does_not_promise_is_told_of_and_buries_nothing(
+        self, answer: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its mistake is no event's fault; the store keeps each event once, so they may all come again."""
+        bench = Bench()
+
+        async def put(_records: object) -> Any:
+            return answer
+
+        monkeypatch.setattr(bench.store, "put", put)
+        assert await bench.process(message(event(1)), attempt=1000) == ["retry"]
+        assert bench.letters.kept == {}
+        assert "returned no sequence of refusals" in str(bench.errors[0])
+
     async def test_a_store_that_is_down_is_not_hammered(self) -> None:
         """After the call for all and two for single messages the rest are spared."""
         bench = Bench()

@@ -13,6 +13,7 @@ from fireforget._clock import SystemClock
 from fireforget._event import split_batch
 from fireforget._hooks import Hooks
 from fireforget._telemetry import PROCESS_SECONDS, PROCESS_SPAN, PROCESSED, Telemetry
+from fireforget.abc import Refusal
 from fireforget.errors import AdapterError, EventError, TransientError
 from fireforget.processing.backoff import hint_of
 from fireforget.processing.batch import Batch, Parcel
@@ -219,7 +220,7 @@ class Processor:
         if not records:
             return None
         try:
-            refusals = await self.store.put(records)
+            refusals = _checked(await self.store.put(records))
         except Exception as error:  # noqa: BLE001 - what it means depends on the kind, and on the attempt
             self._storing.failed(error)
             self._hooks.error(error)
@@ -261,6 +262,17 @@ class Processor:
         for outcome, count in (("stored", stored), ("dead_lettered", dead), ("retried", back)):
             if count:
                 self._telemetry.add(PROCESSED, count, {"outcome": outcome})
+
+
+def _checked(answer: object) -> Sequence[Refusal]:
+    """What a store's `put` returned, if that is what it promises to return.
+
+    Raises:
+        AdapterError: It is not.
+    """
+    if isinstance(answer, (list, tuple)) and all(isinstance(refusal, Refusal) for refusal in answer):
+        return answer
+    raise AdapterError(f"the store's put returned no sequence of refusals: {answer!r:.200}")
 
 
 def _traceparents(batch: Batch) -> frozenset[str]:
