@@ -10,7 +10,7 @@ pip := --disable-pip-version-check --no-input install --quiet
 uv = $(VENV)/bin/uv pip install --quiet --python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows bench lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak peers bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,15 @@ capabilities: $(VENV)/.ready ## what the adapters can do and which promises they
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 
+soak: $(VENV)/.ready ## hurt a server 200 times and balance the books, into tests/faults/RESULTS.md
+	@$(run) tests.faults.soak $(ARGS)
+
+peers: $(VENV)/.dependencies ## what others deliver when the server ends, beside ours, into tests/faults/peers/RESULTS.md
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python build/peers
+	@$(uv) build/peers --require-hashes --requirements requirements/peers.txt
+	@$(uv) build/peers --no-deps --no-build-isolation --editable .
+	@build/peers/bin/python -m tests.faults.peers
+
 bench: $(VENV)/.ready ## measure against the peers, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)
 
@@ -74,6 +83,9 @@ lock: $(VENV)/.dependencies ## resolve the dependencies anew, into requirements/
 	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--quiet --output-file requirements/dev.txt >/dev/null
+	@$(VENV)/bin/uv pip compile pyproject.toml --group peers --upgrade \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--quiet --output-file requirements/peers.txt >/dev/null
 
 # The pip of $(PYTHON) fills the environment: a Python without ensurepip will do.
 $(VENV)/.dependencies: requirements/dev.txt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -18,15 +17,16 @@ import httpx
 from fireforget import Event, Settings
 from fireforget._backends import Adapters
 from fireforget.abc import Query
+from fireforget.testing import faults
 from tests.waiting import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-_ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[1]
 """So that programs, too, can import what the tests share."""
 
-_ADDRESS: Final = re.compile(r"Uvicorn running on (http://[0-9.:]+)")
+UVICORN: Final = (sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}")
 
 
 class Site:
@@ -83,20 +83,22 @@ class Site:
     def served(self, module: str, *options: str) -> Iterator[Server]:
         """Serve the ``app`` of a module's text with uvicorn; it is killed at the end if it still runs."""
         (self.path / "served.py").write_text(dedent(module))
-        log = self.path / f"uvicorn-{len(list(self.path.glob('uvicorn-*.log')))}.log"
-        command = [sys.executable, "-m", "uvicorn", "served:app", "--host", "127.0.0.1", "--port", "0", *options]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command, cwd=self.path, env=self._environment(), stdout=output, stderr=subprocess.STDOUT
-            )
-            with process:
-                server = Server(process, log)
-                try:
-                    server.wait()
-                    yield server
-                finally:
-                    server.client.close()
-                    process.kill()
+        with self.serving(*UVICORN, "served:app", *options) as server:
+            yield server
+
+    @contextmanager
+    def serving(self, *command: str) -> Iterator[Server]:
+        """Run a server by its command line; it is killed at the end if it still runs."""
+        with self.starting(*command) as server:
+            server.wait_until_it_listens(PATIENCE)
+            yield server
+
+    @contextmanager
+    def starting(self, *command: str) -> Iterator[Server]:
+        """As `serving`, without waiting until it serves."""
+        log = self.path / f"server-{len(list(self.path.glob('server-*.log')))}.log"
+        with Server(command, log, directory=self.path, variables=self._environment()) as server, server.client:
+            yield server
 
     def stored(self) -> list[Event]:
         """Everything in the store."""
@@ -124,33 +126,15 @@ class Site:
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FIREFORGET_")}
-        return clean | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(_ROOT)} | self.variables
+        return clean | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | self.variables
 
 
-class Server:
-    """A uvicorn process.
+class Server(faults.Server):
+    """A server process, and a client of it."""
 
-    Args:
-        process: The process.
-        log: What it prints.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process = process
-        self._log = log
-        self.client = httpx.Client(timeout=PATIENCE, trust_env=False)
-
-    @property
-    def log(self) -> str:
-        """What it has printed so far."""
-        return self._log.read_text()
-
-    def wait(self) -> None:
-        """Wait until it answers."""
-        wait_for(lambda: _ADDRESS.search(self.log) or self.process.poll() is not None)
-        found = _ADDRESS.search(self.log)
-        assert found is not None, self.log
-        self.client.base_url = httpx.URL(found[1])
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE, trust_env=False)
 
     def get(self, path: str, **options: Any) -> str:
         """The text of a response."""
@@ -158,8 +142,8 @@ class Server:
 
     def stop(self, signal: int) -> int:
         """Send a signal and wait for the end; the return code."""
-        self.process.send_signal(signal)
-        return self.process.wait(2 * PATIENCE)
+        self.send(signal)
+        return self.wait(2 * PATIENCE)
 
 
 def check_once(events: list[Event], ids: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -15,7 +16,7 @@ from fireforget._context import ExecutionContext, current, earliest, process_con
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooked, Hooks
-from fireforget._journal import Counts, Journal, adopt
+from fireforget._journal import Counts, Journal, Options, adopt
 from fireforget._schema import EventTypes, shared_types
 from fireforget._settings import Settings, checked, load_settings
 from fireforget._site import journal_options, queue_digest
@@ -181,6 +182,8 @@ class FireForget(Hooked, Emitter):
                     journal = self._install(self._make_journal())
                 except FireForgetError as error:
                     self._trouble = now + _TRY_AGAIN_SECONDS, str(error)
+                    if _is_full(error):
+                        self._run()  # which drains the journals of the dead: that makes room
                     raise
         return journal
 
@@ -193,9 +196,13 @@ class FireForget(Hooked, Emitter):
         self._journal = made
         self._trouble = None
         self._refusals.tell(made)
+        self._started = False  # what ran without a journal is replaced
+        self._run()
+        return made
+
+    def _run(self) -> None:
         _process.members[self] = self._forget_parent
         self._start_runtime()
-        return made
 
     def _make_journal(self) -> Journal:
         options = journal_options(self.settings)
@@ -348,11 +355,18 @@ class FireForget(Hooked, Emitter):
         self._beginning = asyncio.ensure_future(self._make_runtime())
 
     async def _make_runtime(self) -> None:
-        """Make the adapters and start the tasks; while that fails, events wait in the journal."""
+        """Make the adapters and start the tasks; while that fails, events wait in the journal.
+
+        Where there is no room for a journal of its own, one in memory that nothing comes into stands in for it.
+        """
         from fireforget._runtime import Runtime
 
-        journal = self._journal
-        while journal is not None and journal is self._journal:
+        before, self._runtime = self._runtime, None
+        if before is not None:
+            await before.aclose()
+        own = self._journal
+        journal = own or Journal.open(self.settings.journal_directory, self._queue_digest, Options(durability="none"))
+        while self._started and own is self._journal:
             async with AsyncExitStack() as made:
                 try:
                     queue = self._queue or _closing(made, self._adapters.queue())
@@ -407,6 +421,16 @@ class FireForget(Hooked, Emitter):
         self._neighbours, self._recovered, self._last_counts = [], 0, Counts()
         self._waker = NoWaker()
         self._started = False
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Is it for want of room on the disk?"""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return error is not None and error.errno in _FULL
 
 
 def _closing(made: AsyncExitStack, adapter: A) -> A:

@@ -13,6 +13,7 @@ from fireforget._breaker import Backoff
 from fireforget._dispatcher import Dispatcher
 from fireforget._journal import ADOPTED_AT_ONCE, strangers
 from fireforget._refused import RefusedFile
+from fireforget._site import queue_digest
 from fireforget.errors import FireForgetError, JournalError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Runtime:
     ) -> None:
         self._journal = journal
         self._neighbours = neighbours
+        self._queue_digest = queue_digest(queue.identity)
         self._settings = settings
         self._make_worker: Callable[[AsyncExitStack], Worker] | None = None
         self._worker: Worker | None = None
@@ -215,7 +217,7 @@ class Runtime:
 
     async def _adopt(self) -> None:
         root = self._settings.journal_directory
-        for stranger in await _in_thread(partial(strangers, root, self._journal.queue)):
+        for stranger in await _in_thread(partial(strangers, root, self._queue_digest)):
             _logger.warning("the journal %s of a dead process is left alone: %s", stranger.path, stranger.reason)
         while True:
             found: list[Journal] = []

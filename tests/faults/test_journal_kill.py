@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ import pytest
 
 import fireforget._journal as package
 from fireforget._journal import Entry, Journal, Options, adopt, totals, verify
+from tests.faults.cases import mounted
 from tests.journals import (
     PROCESS,
     QUEUE,
@@ -294,14 +296,12 @@ def test_a_full_disk_refuses_in_the_child_and_loses_nothing(tmp_path: Path) -> N
     assert numbers(heir, everything(heir)) == list(range(100))
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting a small file system takes root")
 def test_a_file_system_that_really_fills_up_refuses_and_recovers(tmp_path: Path) -> None:
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(tmp_path)], check=False, capture_output=True
-    )
-    if mount.returncode:
-        pytest.skip("a file system cannot be mounted here")
-    try:
+    with ExitStack() as disk:
+        try:
+            disk.enter_context(mounted(tmp_path, 256))
+        except PermissionError as error:
+            pytest.skip(str(error))
         journal = Journal.open(tmp_path, QUEUE, Options(segment_bytes=32768, max_bytes=1 << 20))
         accepted = 0
         while emit(journal, PROCESS, "query", body(accepted, 100)):
@@ -314,5 +314,3 @@ def test_a_file_system_that_really_fills_up_refuses_and_recovers(tmp_path: Path)
         assert emit(journal, PROCESS, "query", body(accepted, 100))
         assert_law(journal.counts, accepted=accepted + 1, delivered=accepted)
         journal.close()
-    finally:
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)

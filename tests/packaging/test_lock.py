@@ -8,27 +8,34 @@ from packaging.requirements import Requirement
 
 from tools import repository
 
-LOCK = (repository.ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+ALONE = {"peers"}
+"""The groups with an environment and a lock of their own."""
 
 
-def declared() -> Iterator[str]:
+def lock(name: str) -> list[str]:
+    text = (repository.ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+    return text.replace("\\\n", " ").splitlines()
+
+
+def declared() -> Iterator[tuple[str, str]]:
     content = tomllib.loads((repository.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    yield from content["project"]["dependencies"]
-    for group in content["project"]["optional-dependencies"].values():
-        yield from group
-    for group in content["dependency-groups"].values():
-        yield from (entry for entry in group if isinstance(entry, str))
+    project, groups = content["project"], content["dependency-groups"]
+    for extra in (project["dependencies"], *project["optional-dependencies"].values()):
+        yield from (("dev", requirement) for requirement in extra)
+    for name, group in groups.items():
+        yield from ((name if name in ALONE else "dev", entry) for entry in group if isinstance(entry, str))
 
 
-def test_every_package_is_pinned_by_its_hash() -> None:
-    assert LOCK
-    assert [package for package in LOCK if "==" not in package or " --hash=sha256:" not in package] == []
+@pytest.mark.parametrize("name", ["dev", *ALONE])
+def test_every_package_is_pinned_by_its_hash(name: str) -> None:
+    assert lock(name)
+    assert [package for package in lock(name) if "==" not in package or " --hash=sha256:" not in package] == []
 
 
-@pytest.mark.parametrize("declaration", sorted(set(declared())))
-def test_what_is_declared_is_locked(declaration: str) -> None:
+@pytest.mark.parametrize(("name", "declaration"), sorted(set(declared())))
+def test_what_is_declared_is_locked(name: str, declaration: str) -> None:
     wanted = Requirement(declaration)
-    pinned = [Requirement(line.partition(" --hash")[0]) for line in LOCK]
+    pinned = [Requirement(line.partition(" --hash")[0]) for line in lock(name)]
 
     versions = [
         specifier.version for package in pinned if package.name == wanted.name for specifier in package.specifier

@@ -1,9 +1,11 @@
 """The one object: from the first event to the close, with whatever adapters it is given."""
 
 import asyncio
+import errno
 import io
 import itertools
 import logging
+import os
 import pydoc
 import threading
 from collections.abc import MutableMapping, Sequence
@@ -18,7 +20,7 @@ import pytest
 from fireforget import EventTypes, FireForget, Settings, SettingsError, _process, current_context
 from fireforget._backends import Adapters
 from fireforget._engine import shared_engine
-from fireforget._journal import Journal
+from fireforget._journal import Journal, mapping
 from fireforget._lanes import Lanes
 from fireforget._settings import DispatchSettings, HttpSettings, JournalSettings, ProcessingSettings
 from fireforget.abc import Event, Message, Outcome, Query, Queue
@@ -29,6 +31,7 @@ from fireforget.processing import Worker, factory
 from fireforget.testing.clock import ManualClock
 from tests.asgi import call, http_scope
 from tests.emitting import Pen
+from tests.journals import abandon, fill
 from tests.waiting import eventually, wait_for
 
 MEMORY = JournalSettings(durability="none")
@@ -271,6 +274,53 @@ def test_a_server_that_starts_without_a_journal_says_so_in_one_line(
 
 
 # How it begins
+
+
+def test_where_dead_journals_fill_the_disk_they_are_drained_without_one_of_its_own(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = settings(name, journal=JournalSettings(directory=str(tmp_path)))
+    store = MemoryStore(name)
+    dead = FireForget(given)._make_journal()
+    fill(dead, range(7))
+    abandon(dead)
+    allocate = mapping._allocate
+
+    def nearly_full(file: int, size: int) -> None:
+        if list(tmp_path.glob(f"{dead.id}/*.seg")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        allocate(file, size)
+
+    monkeypatch.setattr(mapping, "_allocate", nearly_full)
+    ff = FireForget(given)
+    assert ff.emit("query", {}) is None
+    wait_for(lambda: len(stored(store)) == 7)
+    wait_for(lambda: ff.emit("query", {}))
+    ff.close()
+
+    assert sorted(event.data["n"] for event in stored(store) if event.data) == list(range(7))
+    assert len(stored(store)) == 8
+    assert "left alone" not in caplog.text
+
+
+def test_without_a_journal_of_its_own_a_close_ends_what_drains_those_of_the_dead(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(mapping, "_allocate", full)
+    ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
+    assert ff.emit("query", {}) is None
+    wait_for(lambda: ff._runtime)
+
+    ff.close()
+
+    async def left() -> list[str]:
+        return [repr(task) for task in asyncio.all_tasks() if "Runtime" in repr(task)]
+
+    assert ff._runtime is None
+    assert shared_engine.submit(left()).result() == []
 
 
 def test_a_signal_handler_that_emits_while_the_journal_is_opened_loses_nothing(

@@ -118,11 +118,6 @@ class Journal(Appender):
         """The name of its directory; empty for memory."""
         return self._directory.id if self._directory else ""
 
-    @property
-    def queue(self) -> str:
-        """Digest of the identity of the queue that its events are for; empty for memory."""
-        return self._directory.manifest.queue if self._directory else ""
-
     def walk(self, limit: int) -> list[Entry]:
         """Up to `limit` pending events in order, each once; fewer only where no more are written, or can be read.
 

@@ -1,6 +1,7 @@
 """Across `fork`: each process has a journal of its own, and no child sends what its parent has to send."""
 
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -65,26 +66,56 @@ def test_what_a_child_could_not_deliver_is_adopted(site: Site, end: str) -> None
     assert len(site.stored()) == 11
 
 
-def test_a_child_that_ends_as_programs_end_is_drained(site: Site) -> None:
-    printed = site.run("""
-        import multiprocessing
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_of_multiprocessing_is_drained_at_its_end(site: Site, method: str) -> None:
+    (site.path / "jobs.py").write_text("""if True:
+        import os
         from fireforget import FireForget
         ff = FireForget()
 
         def work(number):
-            print(ff.emit("child", {"number": number}), flush=True)
+            os.write(1, f"{ff.emit('child', {'number': number})}\\n".encode())  # one line in one piece
+    """)
+    printed = site.run(f"""
+        import multiprocessing
+        from jobs import ff, work
 
-        print(ff.emit("parent", {}), flush=True)
-        context = multiprocessing.get_context("fork")
+        print(ff.emit("parent", {{}}), flush=True)
+        ff.drain_blocking()  # so that its clients are warm
+        context = multiprocessing.get_context({method!r})
         children = [context.Process(target=work, args=(number,)) for number in range(3)]
         for child in children:
             child.start()
         for child in children:
             child.join()
+        with context.Pool(2) as pool:
+            pool.map(work, range(3, 13))
+            pool.close()
+            pool.join()
     """)
 
     check_once(site.stored(), printed.split())
-    assert len(site.stored()) == 4
+    assert len(site.stored()) == 14
+    assert site.journals() == []
+
+
+def test_gunicorn_may_preload_an_application_that_has_emitted_and_delivered(site: Site) -> None:
+    for needed in ("gunicorn", "uvicorn_worker"):
+        pytest.importorskip(needed)
+    (site.path / "served.py").write_text("""if True:
+        from tests.faults.shop import ff, staged_app as app
+        ff.emit("preloaded")
+        ff.drain_blocking()
+        ff.emit("preloaded")
+    """)
+    gunicorn = sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--preload", "--workers", "3"
+    with site.serving(*gunicorn, "--worker-class", "uvicorn_worker.UvicornWorker", "served:app") as server:
+        ids = [server.get("/order").split()[1] for _ in range(50)]
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+    types = Counter(event.type for event in site.stored())
+    assert types == {"preloaded": 2, "order": 50, "startup": 3, "shutdown": 3}
     assert site.journals() == []
 
 

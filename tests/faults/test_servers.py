@@ -1,0 +1,134 @@
+"""SIGTERM right after the requests, under every server: what it accepted is stored, at once or after the next start."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.faults.cases import SERVER, SHOP
+from tests.programs import UVICORN, Server, Site, check_once
+from tests.waiting import wait_for
+
+PYTHON: Final = (sys.executable, "-m")
+STAGED: Final = "tests.faults.shop:staged_app"
+GUNICORN: Final = (*PYTHON, "gunicorn", "--bind", "127.0.0.1:{port}", "--worker-class", "uvicorn_worker.UvicornWorker")
+GRANIAN: Final = (*PYTHON, "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}")
+
+SERVERS: Final = {
+    "uvicorn": (*UVICORN, STAGED),
+    "uvicorn, 2 workers": (*UVICORN, "--workers", "2", STAGED),
+    "uvicorn, --reload": (*UVICORN, "--reload", STAGED),
+    "gunicorn": (*GUNICORN, "--workers", "2", STAGED),
+    "gunicorn, --preload": (*GUNICORN, "--workers", "2", "--preload", STAGED),
+    "hypercorn": (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", STAGED),
+    "hypercorn, 2 workers": (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", "--workers", "2", STAGED),
+    "granian": (*GRANIAN, STAGED),
+    "granian, 2 workers": (*GRANIAN, "--workers", "2", STAGED),
+    "daphne": (*PYTHON, "daphne", "--bind", "127.0.0.1", "--port", "{port}", SHOP),
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path, drain_seconds=30, processing_lease_seconds=1)
+
+
+def needed(command: tuple[str, ...]) -> None:
+    """Skip where the server is not installed."""
+    pytest.importorskip(command[2])
+    if "uvicorn_worker.UvicornWorker" in command:
+        pytest.importorskip("uvicorn_worker")
+
+
+def ordered(server: Server, count: int = 50) -> list[str]:
+    """Order again and again; the ids that the answers tell."""
+    return [server.get("/order").split()[1] for _ in range(count)]
+
+
+def answers_from_another(server: Server, pid: str) -> bool:
+    """Has another process taken over?"""
+    try:
+        return server.get("/pid") != pid
+    except httpx.TransportError:  # the old one has hung up
+        return False
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_sigterm_right_after_fifty_requests_loses_nothing(site: Site, name: str) -> None:
+    needed(SERVERS[name])
+    with site.serving(*SERVERS[name]) as server:
+        handlers = server.get("/handlers")
+        ids = ordered(server)
+        server.stop(signal.SIGTERM)
+        log = server.log
+
+    events = site.stored()
+    types = [event.type for event in events]
+    check_once(events, ids)
+    assert types.count("order") == 50
+    assert types.count("startup") == types.count("shutdown")
+    assert types.count("startup") == (0 if name == "daphne" else 2 if "2" in name or "gunicorn" in name else 1)
+    assert "fireforget" not in handlers
+    assert "Traceback" not in log
+
+
+def test_an_application_without_lifespan_is_drained_as_well(site: Site) -> None:
+    with site.serving(*SERVER) as server:
+        ids = ordered(server)
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+
+
+def test_where_the_server_has_no_lifespan_the_next_start_delivers_the_rest(site: Site) -> None:
+    with site.serving(*SERVER, "--lifespan", "off") as server:
+        ids = ordered(server)
+        server.stop(signal.SIGTERM)
+    with site.serving(*SERVER) as server:
+        ids += ordered(server, 1)
+        site.wait_for_events(ids)
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+    assert len(site.stored()) == 51
+
+
+def test_a_reload_loses_nothing(site: Site) -> None:
+    module = "from tests.faults.shop import staged_app as app\n"
+    with site.served(module, "--reload") as server:
+        before = server.get("/order").split()
+        ids = [before[1], *ordered(server)]
+        (site.path / "served.py").write_text(module + "\n")
+        wait_for(lambda: answers_from_another(server, before[0]))
+        ids += ordered(server)
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+    assert [event.type for event in site.stored()].count("shutdown") == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*GUNICORN, "--graceful-timeout", "1"),
+        (*GRANIAN, "--workers-kill-timeout", "1"),
+    ],
+    ids=["gunicorn", "granian"],
+)
+def test_what_a_graceful_timeout_shorter_than_the_drain_cuts_off_is_delivered_by_the_next_start(
+    site: Site, command: tuple[str, ...]
+) -> None:
+    needed(command)
+    with site.serving(*command, "tests.faults.slow_shop:app") as server:
+        ids = ordered(server)
+        server.stop(signal.SIGTERM)
+    assert site.stored() == []
+    with site.serving(*command, STAGED) as server:
+        site.wait_for_events(ids)
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+    assert site.journals() == []
