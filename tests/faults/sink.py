@@ -26,6 +26,10 @@ class Sink(ThreadingHTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
+    def take(self, body: bytes) -> None:
+        """Remember what has been posted."""
+        self.marks |= set(MARK.findall(body))
+
     @property
     def url(self) -> str:
         """Where it is."""
@@ -40,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        self.server.marks |= set(MARK.findall(body))
+        self.server.take(body)
         self._answer(b'{"status": 1, "success": true, "code": 200}')
 
     def do_GET(self) -> None:
