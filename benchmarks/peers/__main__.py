@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.command import chosen, measure, new_parser
-from benchmarks.peers import events
+from benchmarks.peers import events, requests, serving
 from benchmarks.report import Page
 
-BENCHMARKS: Final = {"events": events.run}
+BENCHMARKS: Final = {
+    "events": events.run,
+    "requests": requests.run,
+    "serving": serving.run,
+}
 PAGE: Final = Page(
     path=Path(__file__).parent.with_name("PEERS.md"),
     title="Beside other libraries",

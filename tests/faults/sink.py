@@ -39,6 +39,7 @@ class Sink(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Sink
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer has two parts, and the second would wait 40 ms for the client
 
     def do_POST(self) -> None:
         body = self._body()
