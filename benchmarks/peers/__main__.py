@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.command import chosen, measure, new_parser
-from benchmarks.peers import events, requests, serving
+from benchmarks.peers import events, growth, journals, lag, requests, serving
 from benchmarks.report import Page
 
 BENCHMARKS: Final = {
     "events": events.run,
     "requests": requests.run,
     "serving": serving.run,
+    "lag": lag.run,
+    "growth": growth.run,
+    "journals": journals.run,
 }
 PAGE: Final = Page(
     path=Path(__file__).parent.with_name("PEERS.md"),
