@@ -114,8 +114,16 @@ async def _rounds(shops: Iterable[str], connections: int, rounds: int) -> Loads:
 
 
 async def _load(server: Server, connections: int, found: list[Answers]) -> float:
-    """Load a server; the seconds for each request."""
-    found.append(await load(server.port, connections, SECONDS, WARMUP_SECONDS))
+    """Load a server; the seconds for each request.
+
+    Raises:
+        ConnectionError: A request failed; the message has the end of the server's log.
+    """
+    try:
+        found.append(await load(server.port, connections, SECONDS, WARMUP_SECONDS))
+    except ConnectionError as error:
+        message = f"{error}\n{server.log}"
+        raise ConnectionError(message) from error
     return 1 / found[-1].rate
 
 

@@ -19,6 +19,7 @@ class Sink(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # who finds the queue of five full waits a second
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
