@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.command import chosen, measure, new_parser
-from benchmarks.peers import events, growth, journals, lag, requests, serving
+from benchmarks.peers import events, growth, journals, lag, pressure, requests, serving
 from benchmarks.report import Page
 
 BENCHMARKS: Final = {
@@ -15,6 +15,7 @@ BENCHMARKS: Final = {
     "requests": requests.run,
     "serving": serving.run,
     "lag": lag.run,
+    "pressure": pressure.run,
     "growth": growth.run,
     "journals": journals.run,
 }

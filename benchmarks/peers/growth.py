@@ -18,7 +18,7 @@ from benchmarks.report import Chart, Section, Table, duration, ratio_goal
 from benchmarks.workload import EVENT, MEBIBYTE, new_fireforget, settings
 from fireforget._settings import DispatchSettings
 
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 WARMUP_EVENTS: Final = 1_000
 JOURNAL_BYTES: Final = 1024 * MEBIBYTE
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from benchmarks.measure import Case, interleave
+from benchmarks.measure import Case, interleave, percentiles
 from benchmarks.queues import NullQueue
 from benchmarks.report import Goal, Section, Table, duration
 from benchmarks.workload import EVENT, held_engine, new_fireforget, settings
@@ -23,7 +22,7 @@ from fireforget._engine import BREATH_SECONDS, shared_engine
 if TYPE_CHECKING:
     from fireforget import FireForget
 
-ROUNDS: Final = 8
+ROUNDS: Final = 6
 EVENTS: Final = 100_000
 EVENTS_A_CONTEXT: Final = 5
 SECONDS: Final = 1.0
@@ -52,7 +51,7 @@ those of all turns of all rounds. Turns count as long as there is something left
 def run(rounds: int = ROUNDS) -> Section:
     """Measure."""
     lags = asyncio.run(_rounds(rounds))
-    found = {name: _Percentiles.of(values) for name, values in lags.items()}
+    found = {name: percentiles(values) for name, values in lags.items()}
     none = found[NOTHING]
     rows = [
         [name, f"{len(lags[name]):,}", *(duration(each) for each in (p.p50, p.p99, p.p999)), f"{p.p99 / none.p99:.2f}"]
@@ -71,17 +70,6 @@ def run(rounds: int = ROUNDS) -> Section:
             )
         ],
     )
-
-
-class _Percentiles(msgspec.Struct, frozen=True):
-    p50: float
-    p99: float
-    p999: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> _Percentiles:
-        thousandths = statistics.quantiles(values, n=1000)
-        return cls(thousandths[499], thousandths[989], thousandths[998])
 
 
 async def _rounds(rounds: int) -> dict[str, list[float]]:

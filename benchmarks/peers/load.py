@@ -63,6 +63,7 @@ async def load(port: int, connections: int, seconds: float, warmup: float) -> An
     finally:
         for client in clients:
             client.close()
+        await asyncio.gather(*(client.ended.wait() for client in clients))
     for client in clients:
         if client.trouble:
             raise ConnectionError(client.trouble)
@@ -80,6 +81,7 @@ class _Client(asyncio.Protocol):
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.trouble = ""
+        self.ended = asyncio.Event()
         self._closing = False
         self._buffer = b""
 
@@ -110,5 +112,6 @@ class _Client(asyncio.Protocol):
             self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
         if not self._closing:
             self.trouble = f"the server has closed a connection: {exc}"

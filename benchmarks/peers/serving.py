@@ -23,7 +23,7 @@ from fireforget.testing.faults import Server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ROUNDS: Final = 10
+ROUNDS: Final = 8
 SECONDS: Final = 1.0
 WARMUP_SECONDS: Final = 0.25
 REST_SECONDS: Final = 0.2
