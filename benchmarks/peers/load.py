@@ -46,7 +46,7 @@ async def load(port: int, connections: int, seconds: float, warmup: float) -> An
         warmup: For how long before that, which is not counted.
 
     Raises:
-        ConnectionError: The server has closed a connection, or has answered an error.
+        ConnectionError: The server has closed a connection, has answered an error, or hardly anything.
     """
     loop = asyncio.get_running_loop()
     clients = [_Client() for _ in range(connections)]
@@ -67,6 +67,9 @@ async def load(port: int, connections: int, seconds: float, warmup: float) -> An
     for client in clients:
         if client.trouble:
             raise ConnectionError(client.trouble)
+    if len(found) < 2:
+        message = f"the server has answered {len(found)} requests in {seconds:g} s"
+        raise ConnectionError(message)
     hundredths = statistics.quantiles(found, n=100)
     return Answers(len(found) / took, hundredths[49], hundredths[94], hundredths[98])
 

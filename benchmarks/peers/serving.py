@@ -9,6 +9,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -16,28 +17,28 @@ import uvloop
 from benchmarks.measure import Case, Spread, interleave, ratio, spread
 from benchmarks.peers.load import Answers, load
 from benchmarks.peers.shops import ANALYTICS_SECONDS, NONE, OURS, SIMPLE, WORK, WORK_OURS, WORK_SECONDS, WORKING
-from benchmarks.peers.sink import remote_sink
+from benchmarks.peers.sink import RemoteSink, remote_sink
 from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
 from fireforget.testing.faults import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-ROUNDS: Final = 8
+ROUNDS: Final = 6
 SECONDS: Final = 1.0
 WARMUP_SECONDS: Final = 0.25
 REST_SECONDS: Final = 0.2
-"""After each load: the background threads deliver what it has left, and the next server has the processors."""
+"""After each load the next server waits until no event has arrived for so long: the last one still delivers."""
 SATURATING: Final = 32
 WORKING_CONNECTIONS: Final = 8
 
-_START_SECONDS: Final = 60.0
+_PATIENCE: Final = 30.0
 _COLUMNS: Final = ("", "requests a second", "10–90 %", "of those of the first", "10–90 %", "p50", "p95", "p99")
 _METHOD: Final = f"""
 uvicorn with one worker, uvloop and httptools serves the applications, each in a process of its own that stays up; the
-load goes to one after the other, for {SECONDS:g} s after {WARMUP_SECONDS:g} s of warm-up. The load generator is another
-process: connections that each ask again as soon as they have been answered. Events go by HTTP to a service in a third
-process. The percentiles are the medians of the rounds' own.
+load goes to one after the other, for {SECONDS:g} s after {WARMUP_SECONDS:g} s of warm-up, and to the next when nothing
+arrives from the last one any more. The load generator is another process: connections that each ask again as soon as
+they have been answered. Events go by HTTP to a service in a third process. The percentiles are the medians of the rounds' own.
 
 In the first table {SATURATING} connections saturate the server, and a request has nothing to do but to record its
 event. Where each request sends one of its own, the service that takes it shares the processors with the server.
@@ -108,9 +109,17 @@ async def _rounds(shops: Iterable[str], connections: int, rounds: int) -> Loads:
         for name in shops:
             server = stack.enter_context(_served(name, sink.url))
             run_ = partial(_load, server, connections, loads.setdefault(name, []))
-            cases.append(Case(name, run_, partial(asyncio.sleep, REST_SECONDS)))
+            cases.append(Case(name, run_, partial(_rest, sink)))
         await interleave(cases, rounds, warmup=1)
     return {name: found[-rounds:] for name, found in loads.items()}
+
+
+async def _rest(sink: RemoteSink) -> None:
+    """Wait until nothing arrives any more."""
+    until = perf_counter() + _PATIENCE
+    arrived = -1
+    while arrived != (arrived := sink.count()) and perf_counter() < until:  # noqa: ASYNC110 - another process counts
+        await asyncio.sleep(REST_SECONDS)
 
 
 async def _load(server: Server, connections: int, found: list[Answers]) -> float:
@@ -135,5 +144,5 @@ def _served(name: str, sink: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
         variables = {**os.environ, "SHOP": name, "SINK": sink, "DIRECTORY": directory}
         with Server(command, Path(directory, "log"), variables=variables) as server:
-            server.wait_until_it_listens(_START_SECONDS)
+            server.wait_until_it_listens(_PATIENCE)
             yield server
