@@ -11,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
+from fireforget._configuration import load_settings
 from fireforget._event import Event
 from fireforget._journal import Journal
 from fireforget._refused import RefusedFile
-from fireforget._settings import Settings, load_settings
+from fireforget._settings import Settings
 from fireforget._site import queue_digest
 from fireforget.abc import DeadLetter, Depth, Message, Query, Record
 from fireforget.cli.program import program

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import aclosing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+import pytest
 
 from fireforget import Event, Settings
 from fireforget._backends import Adapters
@@ -144,6 +146,13 @@ class Server(faults.Server):
         """Send a signal and wait for the end; the return code."""
         self.send(signal)
         return self.wait(2 * PATIENCE)
+
+
+def need(*modules: str) -> None:
+    """Skip the test where one of them is not installed; none is imported."""
+    for module in modules:
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
 
 
 def check_once(events: list[Event], ids: Collection[str]) -> None:

@@ -186,7 +186,7 @@ class Bench:
             if wait is None or self.clock.monotonic() + wait > until:
                 break
             self.clock.advance(max(wait, 1e-9))  # a sleep of less than the clock can tell must end, too
-        self.clock.advance(until - self.clock.monotonic())
+        self.clock.advance(max(0.0, until - self.clock.monotonic()))
         await self.settle()
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from fireforget._configuration import settings_from
 from fireforget._event import Event, uuid7_text, uuid7_time
 from fireforget._schema import EventTypes
-from fireforget._settings import Settings, settings_from
+from fireforget._settings import Settings
 from fireforget.abc import Query, Record
 from fireforget.errors import TransientError
 from fireforget.reporting import Figures, Health, Period, Report, aggregate

@@ -38,7 +38,8 @@ _METHOD: Final = f"""
 uvicorn with one worker, uvloop and httptools serves the applications, each in a process of its own that stays up; the
 load goes to one after the other, for {SECONDS:g} s after {WARMUP_SECONDS:g} s of warm-up, and to the next when nothing
 arrives from the last one any more. The load generator is another process: connections that each ask again as soon as
-they have been answered. Events go by HTTP to a service in a third process. The percentiles are the medians of the rounds' own.
+they have been answered. Events go by HTTP to a service in a third process. The percentiles are the medians of the
+rounds' own.
 
 In the first table {SATURATING} connections saturate the server, and a request has nothing to do but to record its
 event. Where each request sends one of its own, the service that takes it shares the processors with the server.

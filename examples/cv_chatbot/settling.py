@@ -18,7 +18,7 @@ from fireforget.reporting import Health, Period, aggregate, render_html, render_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fireforget import Counts, Settings
+    from fireforget import Settings
     from fireforget.abc import Store
 
 PATIENCE_SECONDS = 60
@@ -65,7 +65,7 @@ async def settle(directory: Path) -> Settled:
         raise SettlingError(f"{directory}: events were left after {PATIENCE_SECONDS} seconds")
     async with aclosing(_store(settings)) as store:
         stored = [record.event.id async for record in store.scan(Query())]
-    return Settled(stored=stored, counts=_health(site_counts(settings), depth.visible))
+    return Settled(stored=stored, counts=Health.of(site_counts(settings), depth))
 
 
 async def write_report(directory: Path, counts: Health) -> Written:
@@ -81,17 +81,3 @@ async def write_report(directory: Path, counts: Health) -> Written:
 
 def _store(settings: Settings) -> Store:
     return backend.store(settings.store or backend.url("store", name=settings.name, directory=settings.directory))
-
-
-def _health(counts: Counts, waiting: int | None) -> Health:
-    """What fireforget says of itself: its counts of all processes, and how many messages wait in the queue."""
-    return Health(
-        accepted=counts.accepted,
-        delivered=counts.delivered,
-        pending=counts.pending,
-        dead_lettered=counts.dead_lettered,
-        dropped=sum(counts.dropped.values()),
-        corrupt=counts.corrupt,
-        refused=sum(counts.refused.values()),
-        queue_depth=waiting,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fireforget._app import FireForget
+from fireforget._configuration import load_settings
 from fireforget._context import ExecutionContext, current_context
 from fireforget._emit import BeforeEmit
 from fireforget._event import Event, EventId
@@ -17,7 +18,6 @@ from fireforget._settings import (
     ProcessingSettings,
     ReportSettings,
     Settings,
-    load_settings,
 )
 from fireforget._site import site_counts
 from fireforget.errors import (

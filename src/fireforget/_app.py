@@ -12,13 +12,13 @@ from fireforget import _process
 from fireforget._attributes import Attributes
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import Clock, SystemClock
+from fireforget._configuration import checked, load_settings
 from fireforget._context import ExecutionContext, current, earliest, process_context
 from fireforget._emit import Emitter, NoWaker
 from fireforget._engine import shared_engine
 from fireforget._hooks import Hooked, Hooks
 from fireforget._journal import Counts, Journal, Options, adopt
 from fireforget._schema import EventTypes, shared_types
-from fireforget._settings import Settings, checked, load_settings
 from fireforget._site import journal_options, queue_digest
 from fireforget.errors import FireForgetError, JournalError
 from fireforget.hosts import Host, detect_host
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from fireforget._runtime import Runtime
+    from fireforget._settings import Settings
     from fireforget.abc import DeadLetters, Queue, Store
     from fireforget.asgi import App, Middleware
     from fireforget.processing import Worker

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from fireforget._plugin import check_plugin
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.abc import Backend, Capabilities, DeadLetters, Mailer, Queue, Role, Store, UrlChecker
 from fireforget.errors import BackendNotFoundError, SettingsError
 

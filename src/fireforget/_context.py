@@ -95,9 +95,13 @@ class ExecutionContext:
 
         Raises:
             TypeError: It is not awaitable.
+            ValueError: There is no such `start`.
         """
         from fireforget._work import Job, home_of
 
+        if start not in {"now", "after_response"}:
+            message = f"start is 'now' or 'after_response', not {start!r}"
+            raise ValueError(message)
         if not isinstance(awaitable, Awaitable):
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)

@@ -29,7 +29,8 @@ TRUSTED_SECONDS: Final = 600
 """An inbound request id is taken as correlation id only where it is a UUIDv7 within this time of now."""
 
 _LONGEST: Final = 200
-_NOT_FOUND: Final = 404
+_UNROUTED: Final = frozenset({404, 405})
+"""Not found, or not for this method: no route has answered."""
 
 _UNPREPARED: Final = Binding(b"", 0)
 """Stands where nothing of a request has been looked at yet; nothing is ever bound to it."""
@@ -146,7 +147,7 @@ def new_correlation_id() -> str:
 def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
     """The route's template where the framework tells it, else the path with its parameters named again.
 
-    None for what was not found: paths that a stranger invents have no end.
+    None for what no route has answered: paths that a stranger invents have no end.
     """
     route = scope.get("route")
     given = scope.get("path_params")
@@ -156,7 +157,7 @@ def route_template(scope: MutableMapping[str, Any], status: int) -> str | None:
         if isinstance(template, str):
             others = {name: value for name, value in parameters.items() if f"{{{name}" not in template}
             return (_named(_mount(scope, route), others) + template)[:_LONGEST]
-    if status == _NOT_FOUND:
+    if status in _UNROUTED:
         return None
     path: str = scope.get("path", "")
     return _named(path, parameters)[:_LONGEST]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
+from fireforget._configuration import load_settings
 from fireforget._journal import Counts, Options, totals
-from fireforget._settings import Settings, load_settings
 from fireforget.errors import JournalError
+
+if TYPE_CHECKING:
+    from fireforget._settings import Settings
 
 
 def site_counts(settings: Settings | None = None) -> Counts:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 
-from fireforget.abc import Outcome, Queue, Store
+from fireforget.abc import Clock, Outcome, Queue, Store
 from fireforget.errors import TransientError
 
 Call = Callable[[Sequence[Any]], Awaitable[Any]]
@@ -55,19 +54,36 @@ async def half(call: Call, items: Sequence[Any]) -> Any:
     return [Outcome("retry", "not now") if number % 2 else taken.pop(0) for number in range(len(items))]
 
 
+def slow(clock: Clock, seconds: float) -> Fault:
+    """The service takes its time."""
+
+    async def take_time(call: Call, items: Sequence[Any]) -> Any:
+        await clock.sleep(seconds)
+        return await call(items)
+
+    return take_time
+
+
+def outage(clock: Clock, seconds: float) -> Iterator[Fault]:
+    """The service is down for so long from now on."""
+    end = clock.monotonic() + seconds
+    while clock.monotonic() < end:
+        yield down
+
+
 class Faulty:
     """An adapter to whose calls something happens.
 
     Args:
         inner: The real one.
         method: Which calls: ``"publish"`` of a queue, ``"put"`` of a store.
-        faults: What happens to them, one after the other; when there are no more, nothing does.
+        faults: What happens to them, one after the other, without end if need be; when there are no more, nothing does.
     """
 
     def __init__(self, inner: Queue | Store, method: str, faults: Iterable[Fault]) -> None:
         self._inner = inner
         self._method = method
-        self._faults = deque(faults)
+        self._faults = iter(faults)
         self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -76,15 +92,14 @@ class Faulty:
 
     async def _call(self, call: Call, items: Sequence[Any]) -> Any:
         self.calls += 1
-        fault = self._faults.popleft() if self._faults else through
-        return await fault(call, items)
+        return await next(self._faults, through)(call, items)
 
 
-def faulty_queue(inner: Queue, *faults: Fault) -> Any:
+def faulty_queue(inner: Queue, faults: Iterable[Fault]) -> Any:
     """A queue to whose publish calls something happens."""
     return Faulty(inner, "publish", faults)
 
 
-def faulty_store(inner: Store, *faults: Fault) -> Any:
+def faulty_store(inner: Store, faults: Iterable[Fault]) -> Any:
     """A store to whose put calls something happens."""
     return Faulty(inner, "put", faults)

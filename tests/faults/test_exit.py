@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.sink import Sink
-from tests.programs import UVICORN, Site
+from tests.programs import UVICORN, Site, need
 
 SHOP = """
 from fireforget import FireForget
@@ -63,7 +63,7 @@ def test_a_script_that_emits_last_of_all_is_drained(site: Site, sink: Sink, end:
 
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_a_server_that_is_told_to_end_is_drained(site: Site, sink: Sink, server: str) -> None:
-    pytest.importorskip(server)
+    need(server)
     daphne = (sys.executable, "-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}")
     with site.serving(*(daphne if server == "daphne" else UVICORN), "served:app") as running:
         for mark in marks(50):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import Site, check_once
+from tests.programs import Site, check_once, need
 
 
 @pytest.fixture
@@ -100,8 +100,7 @@ def test_a_child_of_multiprocessing_is_drained_at_its_end(site: Site, method: st
 
 
 def test_gunicorn_may_preload_an_application_that_has_emitted_and_delivered(site: Site) -> None:
-    for needed in ("gunicorn", "uvicorn_worker"):
-        pytest.importorskip(needed)
+    need("gunicorn", "uvicorn_worker")
     (site.path / "served.py").write_text("""if True:
         from tests.faults.shop import ff, staged_app as app
         ff.emit("preloaded")

@@ -10,12 +10,12 @@ import pytest
 import fireforget
 from fireforget import EventError, Settings, _telemetry, abc, errors, hosts, processing, reporting, testing
 from fireforget.reporting import definition, kinds
-from fireforget.testing import saboteurs
+from fireforget.testing import faults, saboteurs
 from fireforget.testing.table import promise_of
 from tools.repository import ROOT
 
 PAGES = ROOT / "docs" / "reference"
-PUBLIC = [fireforget, abc, hosts, processing, reporting, testing, saboteurs]
+PUBLIC = [fireforget, abc, hosts, processing, reporting, testing, saboteurs, faults]
 
 _DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function|data):: (?P<path>[\w.]+)$", re.MULTILINE)
 

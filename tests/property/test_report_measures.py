@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fireforget.reporting.figures import Ranked, Ratio, Uniques
-from fireforget.reporting.measures import OTHER, Count, Distinct, Grouped, Mean, Percentiles, Share, Top
+from fireforget.reporting.grouped import OTHER, Grouped
+from fireforget.reporting.measures import Count, Distinct, Mean, Percentiles, Share, Top
 
 times = st.floats(0, 1e9)
 few = st.text("abc", max_size=3)
@@ -136,15 +137,63 @@ def test_top_of_more_texts_than_are_kept_is_at_most_its_slack_too_low(texts: lis
         assert count - figure.slack <= counted.get(text, 0) <= count
 
 
-@given(st.lists(st.tuples(few, st.integers(0, 9))), st.integers(1, 5))
-def test_grouped_keeps_the_first_names_and_puts_the_others_together(amounts: list[tuple[str, int]], kept: int) -> None:
+amounts_by_name = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)))
+
+
+def grouped(amounts: list[tuple[str, int]], kept: int) -> Grouped[Count]:
     measure = Grouped(Count, kept)
     for name, amount in amounts:
         measure.of(name).add(amount)
-    first = list(dict.fromkeys(name for name, _ in amounts))[:kept]
-    expected: dict[str, int] = {}
-    for name, amount in amounts:
-        key = (name or "(empty)") if name in first else OTHER
-        expected[key] = expected.get(key, 0) + amount
+    return measure
 
-    assert {name: group.value for name, group in measure} == expected
+
+@given(amounts_by_name, st.integers(1, 9))
+def test_of_few_names_the_largest_are_exact_and_the_others_together(amounts: list[tuple[str, int]], rows: int) -> None:
+    sums = Counter[str]()
+    for name, amount in amounts:
+        sums[name] += amount
+    ordered = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+    others = [(OTHER, sum(amount for _, amount in ordered[rows:]))] if len(ordered) > rows else []
+    measure = grouped(amounts, kept=8)
+
+    assert [(name, group.value) for name, group in measure.largest(rows)] == ordered[:rows] + others
+    assert measure.slack == 0
+
+
+@given(amounts_by_name, st.integers(1, 5))
+def test_of_many_names_none_that_is_large_is_missed_and_nothing_is_lost(
+    amounts: list[tuple[str, int]], kept: int
+) -> None:
+    sums = Counter[str]()
+    for name, amount in amounts:
+        sums[name] += amount
+    measure = grouped(amounts, kept)
+    found = {name: group.value for name, group in measure.largest(kept)}
+
+    assert measure.slack * kept <= sums.total()
+    assert sum(found.values()) == sums.total()
+    assert {name for name, amount in sums.items() if amount > measure.slack} <= set(found)
+    for name in set(found) - {OTHER}:
+        assert sums[name] - measure.slack <= found[name] <= sums[name]
+
+
+@given(st.lists(times, max_size=40), st.lists(times, max_size=40), st.integers(1, 50), st.integers(1, 50))
+def test_percentiles_that_are_merged_are_those_of_all_values(
+    ones: list[float], others: list[float], kept: int, kept_of_others: int
+) -> None:
+    merged, other, whole = Percentiles(kept), Percentiles(kept_of_others), Percentiles(kept)
+    for value in ones:
+        merged.add(value)
+    for value in others:
+        other.add(value)
+    for value in ones + others:
+        whole.add(value)
+    merged.merge(other)
+    figure = merged.figure()
+
+    assert figure.count == len(ones) + len(others)
+    assert merged.total == pytest.approx(whole.total)
+    if figure.exact or not whole.figure().exact:
+        assert figure == whole.figure()
+    else:
+        assert figure.p50 == pytest.approx(whole.figure().p50, rel=0.01)

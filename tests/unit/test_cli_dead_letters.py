@@ -96,11 +96,20 @@ def test_discarding_asks_first(workspace: Workspace) -> None:
 
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "Delete all dead letters for good? [y/N] fireforget: nothing was deleted: answer 'y', or give --yes\n"
+        "Delete all dead letters for good? [y/N] \nfireforget: nothing was deleted: answer 'y', or give --yes\n"
     )
     assert (agreed.exit_code, agreed.stdout) == (0, "2 dead letters deleted\n")
     assert workspace.values("dead-letters", "list") == []
     assert workspace.depth().visible == 0
+
+
+def test_credentials_in_a_traceback_are_not_shown(workspace: Workspace) -> None:
+    workspace.bury(message(event(7), id_="leaky"), "ValueError: http://me:hunter2@geo.example\n  in enrich")
+
+    for command in (["list"], ["list", "--json"], ["show", "leaky"], ["show", "leaky", "--json"]):
+        output = workspace.run("dead-letters", *command).stdout
+        assert "hunter2" not in output
+        assert "//***@geo.example" in output
 
 
 def test_nobody_there_to_answer_means_no(workspace: Workspace) -> None:

@@ -35,7 +35,11 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (JournalError("the journal is full"), 1, "the journal is full"),
         (PermanentError("no\nsuch\x1b[2J queue"), 1, "no such\\u001b[2J queue"),
         (TransientError("throttled"), 1, "throttled (this may pass: try again)"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/there"), 1, "/there: No such file"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "/there"),
+            1,
+            "/there: No such file: mend the path, or make what is missing",
+        ),
         (OSError(errno.ENOSPC, "No space left"), 1, "No space left: free some space"),
         (
             PermissionError(errno.EACCES, "Permission denied", "/there"),
@@ -57,13 +61,23 @@ def test_an_expected_error_is_one_line(
 
 
 def test_debug_shows_the_traceback_too(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    fail(monkeypatch, SettingsError("write name"))
+    error = SettingsError("write name")
+    error.__cause__ = ValueError("smtp://me:hunter2@mail.example")
+    fail(monkeypatch, error)
 
     result = workspace.run("--debug", "stats")
 
     assert result.exit_code == 2
-    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert "Traceback (most recent call last):\n" in result.stderr
+    assert "ValueError: smtp://***@mail.example\n" in result.stderr
     assert result.stderr.endswith("\nfireforget: write name\n")
+
+
+def test_streams_that_are_closed_are_no_mistake(workspace: Workspace) -> None:
+    command = f"exec {sys.executable} -m fireforget doctor <&- >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=workspace.path, capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_an_unexpected_error_is_not_hidden(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +102,12 @@ def test_an_interrupt_is_quiet(workspace: Workspace, monkeypatch: pytest.MonkeyP
         (["events", "--jsn"], "No such option"),
         (["--confg", "x", "stats"], "No such option"),
         (["dead-letters", "show"], "Missing argument 'ID'."),
+        (["stats", "more"], "Got unexpected extra argument (more). See "),
+        (
+            ["events", "--from", "2026-03-02", "--to", "2026-03-01"],
+            "--from is 2026-03-02 00:00:00+00:00, and has to be ",
+        ),
+        (["report", "--from", "2999-01-01"], "--from is 2999-01-01 00:00:00+00:00, and has to be "),
         (["events", "--limit", "0"], "Invalid value for '--limit'"),
     ],
 )
@@ -128,7 +148,7 @@ def test_a_wrong_configuration_is_named_with_its_mend(workspace: Workspace) -> N
 def test_another_configuration_can_be_named(workspace: Workspace) -> None:
     (workspace.path / "other.toml").write_text("name = 'other'\ndirectory = 'there'")
 
-    assert workspace.run("--config", "other.toml", "stats").exit_code == 0
+    assert workspace.run("--config", "other.toml", "worker", "--until-empty").exit_code == 0
     assert (workspace.path / "there" / "other.db").exists()
     missing = workspace.run("--config", "none.toml", "stats")
     assert (missing.exit_code, missing.stderr.count("\n")) == (2, 1)

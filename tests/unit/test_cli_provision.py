@@ -44,8 +44,8 @@ def test_everything_is_made_once(workspace: Workspace) -> None:
     assert (first.exit_code, first.stdout.splitlines()) == (0, steps(workspace.path))
     assert first.stderr == "fireforget: 4 things done\n"
     assert (second.exit_code, second.stdout, second.stderr) == (0, "", "fireforget: nothing is missing\n")
-    journal = workspace.settings.journal_directory
-    assert journal.stat().st_mode & 0o777 == 0o700
+    for made in (workspace.settings.journal_directory, workspace.path / ".fireforget" / "mail"):
+        assert made.stat().st_mode & 0o777 == 0o700
     workspace.publish(message(event(1)))
     assert workspace.depth().visible == 1
 

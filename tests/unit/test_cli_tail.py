@@ -55,6 +55,13 @@ def test_the_options_say_which_events(workspace: Workspace, monkeypatch: pytest.
     assert (every.types, every.sessionid, every.last) == ((), None, 10)
 
 
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e300"])
+def test_a_window_is_a_number_of_minutes(workspace: Workspace, minutes: str) -> None:
+    result = workspace.run("tail", "--window", minutes)
+
+    assert (result.exit_code, "--window" in result.stderr) == (2, True)
+
+
 def test_options_that_do_not_go_together(workspace: Workspace) -> None:
     both = workspace.run("tail", "--journal", "--window", "5")
     workspace.configure('[journal]\ndurability = "none"')

@@ -360,6 +360,14 @@ def test_what_is_not_awaitable_is_refused_at_once(value: Any) -> None:
 
 
 @pytest.mark.asyncio
+async def test_an_unknown_start_is_refused_at_once() -> None:
+    work = asyncio.get_running_loop().create_future()
+
+    with pytest.raises(ValueError, match="start is 'now' or 'after_response', not 'later'"):
+        current_context().wait_until(work, start="later")  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.asyncio
 async def test_tasks_and_futures_may_be_handed_over_too() -> None:
     context = ExecutionContext()
     loop = asyncio.get_running_loop()

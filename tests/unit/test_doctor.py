@@ -1,8 +1,10 @@
 """The doctor: each thing that can be wrong is found, by its name and with its mend, and nothing is changed."""
 
 import asyncio
+import os
 import resource
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -40,7 +42,25 @@ def findings(clock: Clock | None = None) -> dict[str, Finding]:
     async def ask() -> list[Finding]:
         return [finding async for finding in diagnose(None, clock)]
 
-    return {finding.name: finding for finding in asyncio.run(ask()) if finding.status != "ok"}
+    found = {finding.name: finding for finding in asyncio.run(ask()) if finding.status != "ok"}
+    assert all(finding.mend for finding in found.values())
+    return found
+
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, *paths: Path) -> None:
+    """Let this user neither read nor write them, though it may be root."""
+    access = os.access
+
+    def denied(path: Path, mode: int) -> bool:
+        if path in paths:
+            return mode == os.F_OK
+        return access(path, mode) and not any(each in path.parents for each in paths)
+
+    monkeypatch.setattr(os, "access", denied)
 
 
 def healthy() -> list[str]:
@@ -162,12 +182,73 @@ def test_a_directory_that_cannot_be_written(workspace: Workspace, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("fireforget.operations.machine.tempfile.TemporaryFile", refuse)
-    monkeypatch.setattr("fireforget.local._directory.os.access", lambda path, mode: False)
+    forbid(monkeypatch, workspace.path)
 
     found = findings()
 
     assert "no file can be made in" in found["journal directory"].text
     assert "this user cannot make files in" in found["queue and store and mailer: directory"].text
+
+
+def test_a_directory_that_cannot_even_be_looked_into(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = workspace.path / ".fireforget"
+    directory.mkdir(mode=0)
+    forbid(monkeypatch, directory)
+
+    found = findings()["queue and store and mailer: directory"]
+
+    assert found.text == f"this user cannot make files in {directory}"
+
+
+def test_a_database_that_this_user_may_not_write(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.publish(message(event(1)))
+    database = workspace.path / ".fireforget" / "shop.db"
+    database.chmod(0o444)
+    forbid(monkeypatch, database)
+
+    found = findings()["queue and store: database"]
+
+    assert found.text == f"this user may not read and write {database}"
+    assert "as the application's user" in found.mend
+
+
+def test_files_that_another_user_has_made_among_those_of_this_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (ledger,) = replayed(workspace)
+    ledger.chmod(0)
+    forbid(monkeypatch, ledger)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+
+    found = findings()["journal directory"]
+
+    assert (found.status, found.text) == ("wrong", f"another user has made {ledger}")
+    assert "chown" in found.mend
+
+
+@as_root
+def test_files_that_root_has_made_for_itself_among_those_of_another_user(workspace: Workspace) -> None:
+    (ledger,) = replayed(workspace)
+    os.chown(ledger.parent, NOBODY, NOBODY)
+    os.chown(ledger.with_suffix(".jsonl"), NOBODY, NOBODY)
+
+    assert findings()["journal directory"].text == f"another user has made {ledger}"
+
+
+def replayed(workspace: Workspace) -> list[Path]:
+    """The ledger's lock, once there is one."""
+    workspace.journal(range(3))
+    assert workspace.run("journal", "replay").exit_code == 0
+    return list(workspace.settings.journal_directory.absolute().glob("*.lock"))
+
+
+@as_root
+def test_root_is_told_that_it_does_not_see_what_the_application_s_user_cannot_do(workspace: Workspace) -> None:
+    os.chown(workspace.path, NOBODY, NOBODY)
+
+    found = findings()["journal directory"]
+
+    assert (found.status, "this is root" in found.text, "sudo -u" in found.mend) == ("warning", True, True)
 
 
 @pytest.mark.parametrize(("kind", "status"), [("nfs4", "wrong"), ("tmpfs", "warning")])
@@ -298,6 +379,21 @@ def ask_queue(workspace: Workspace, clock: Clock) -> str:
     return next(finding.text for finding in asyncio.run(ask()) if finding.name == "clock")
 
 
+def test_the_log_of_a_database_whose_users_have_died_stays_what_it_is(workspace: Workspace) -> None:
+    directory = workspace.path / ".fireforget"
+    directory.mkdir()
+    writer = "import os, pathlib, fireforget.local.sqlite._connection as c; "
+    writer += "c.connect(pathlib.Path('.fireforget/shop.db'), 'normal'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", writer], cwd=workspace.path, check=True)
+    before = {name: (directory / name).read_bytes() for name in ("shop.db", "shop.db-wal")}
+    assert before["shop.db-wal"]
+
+    assert findings() == {}
+    assert workspace.run("provision", "--dry-run").exit_code == 0
+
+    assert {name: (directory / name).read_bytes() for name in before} == before
+
+
 def test_a_database_that_is_locked(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fireforget.local.sqlite._inspection._LOCK_SECONDS", 0.01)
     workspace.publish(message(event(1)))
@@ -349,6 +445,16 @@ def test_messages_that_nobody_takes(workspace: Workspace, monkeypatch: pytest.Mo
 
     assert "3 messages wait, the oldest for 3600 s" in found["queue: worker"].text
     assert "fireforget dead-letters list" in found["queue: dead letters"].mend
+
+
+def test_messages_that_a_worker_holds_on_to(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def depth(queue: MemoryQueue) -> Depth:
+        return Depth(visible=0, in_flight=3, dead=0, oldest_seconds=3600.0)
+
+    workspace.configure('queue = "memory://doctor"')
+    monkeypatch.setattr(MemoryQueue, "depth", depth)
+
+    assert "3 messages are in flight, the oldest for 3600 s" in findings()["queue: worker"].text
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fireforget._journal import Journal, Options, verify
+from fireforget._journal import Counts, Journal, Options, verification, verify
+from fireforget._journal.directory import Manifest
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.record import CHECKSUM_AT, DELIVERED, HEADER, HEADER_SIZE, STATE_AT
 from tests.journals import (
@@ -20,6 +22,7 @@ from tests.journals import (
     fill,
     numbers,
     opened,
+    segments,
 )
 
 
@@ -117,6 +120,22 @@ def test_without_its_header_page_a_segment_is_still_read(journal: Journal, first
 
     assert numbers(heir, everything(heir)) == list(range(100))
     assert_law(heir.counts, accepted=100, corrupt=0)
+
+
+def test_a_segment_of_zeros_alone_does_not_vanish_without_a_count(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    fill(journal, range(300))
+    names = segments(journal)
+    folder = journal._folder
+    assert folder is not None
+    abandon(journal)
+    for name in (names[0], names[-1]):
+        (folder / name).write_bytes(bytes((folder / name).stat().st_size))
+
+    heir = adopted(tmp_path)
+
+    assert heir.counts.corrupt == 1  # in the last one there may have been nothing yet
+    assert 0 not in numbers(heir, everything(heir))
 
 
 def test_events_whose_context_is_lost_are_corrupt(tmp_path: Path) -> None:
@@ -297,3 +316,23 @@ def test_a_file_of_another_journal_is_not_read_as_ours(tmp_path: Path) -> None:
 
     assert numbers(heir, everything(heir)) == list(range(10))
     assert heir.counts.corrupt >= 1
+
+
+def test_what_looks_damaged_once_because_it_is_just_being_written_is_no_damage(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = verification._look
+    looks = []
+
+    def look(path: Path, manifest: Manifest, progress: verification.Progress) -> verification.Verification:
+        looks.append(path)
+        seen = sound(path, manifest, progress)
+        if len(looks) > 1:
+            return seen
+        half_written = [verification.Damage(1, PAGE, PAGE + 43)]
+        return msgspec.structs.replace(seen, counts=Counts(corrupt=1), damage=half_written)
+
+    monkeypatch.setattr(verification, "_look", look)
+
+    assert verify(tmp_path / journal.id).sound
+    assert len(looks) == 2

@@ -46,6 +46,10 @@ def overwrite(path: Path, content: bytes, start: int) -> None:
         file.write(content)
 
 
+def replace(path: Path, old: bytes, new: bytes) -> None:
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
 async def keys(database: Database) -> list[str]:
     return await database.read(
         lambda connection: [key for (key,) in connection.execute("SELECT key FROM claims ORDER BY key")]
@@ -224,7 +228,7 @@ async def test_a_damaged_file_is_refused_with_the_mend(path: Path) -> None:
 async def test_a_path_that_cannot_be_is_refused_with_the_mend(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     below_a_file = Database(tmp_path / "file" / "fireforget.db")
-    with pytest.raises(PermanentError, match="its directory cannot be made"):
+    with pytest.raises(PermanentError, match="its directory cannot be made or read"):
         await below_a_file.write(insert("a"))
     await below_a_file.aclose()
     directory = Database(tmp_path)
@@ -399,3 +403,39 @@ async def test_closing_goes_on_though_nobody_waits_for_it(path: Path) -> None:
 async def test_a_text_that_is_none_is_refused(database: Database) -> None:
     with pytest.raises(PermanentError, match="not UTF-8"):
         await database.write(insert("lone \ud800 surrogate"))
+
+
+async def test_reading_a_file_that_is_not_there_finds_nothing_and_makes_nothing(path: Path) -> None:
+    database = Database(path.parent / "absent" / "fireforget.db")
+
+    assert await keys(database) == []
+    assert list(path.parent.iterdir()) == []
+    await database.write(insert("a"))
+    assert await keys(database) == ["a"]
+    await database.aclose()
+
+
+async def test_a_damage_that_sqlite_can_only_describe_by_damaged_names(path: Path) -> None:
+    connect(path, "normal").close()
+    replace(path, b"CREATE TABLE", b"CREATE \xe4\xe4\xe4\xe4\xe4")
+    database = Database(path)
+
+    with pytest.raises(PermanentError, match="damaged: stop all users"):
+        await keys(database)
+    await database.aclose()
+
+
+async def test_a_file_of_another_user_is_refused_for_good(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    overwrite(path, b"", start=0)
+    monkeypatch.setattr(sqlite3, "connect", refuse)  # who runs the tests as root may open all files
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK)
+    database = Database(path)
+
+    with pytest.raises(PermanentError, match="this user may not write it: change its owner or mode"):
+        await keys(database)
+    await database.aclose()

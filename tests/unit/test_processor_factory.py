@@ -9,9 +9,9 @@ import pytest
 
 from fireforget._backends import Roles
 from fireforget._clock import SystemClock
+from fireforget._configuration import settings_from
 from fireforget._hooks import Hooks
 from fireforget._schema import EventTypes
-from fireforget._settings import settings_from
 from fireforget.errors import SettingsError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
 from fireforget.processing import make_processor, make_worker

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fireforget import site_counts
+from fireforget._journal import ADOPTED_AT_ONCE
 from fireforget.abc import Message, Outcome
 from fireforget.errors import TransientError
 from fireforget.local.sqlite import SQLiteQueue
@@ -43,6 +44,52 @@ def test_events_of_the_dead_reach_the_queue(workspace: Workspace) -> None:
     assert sorted(each.data["n"] for each in workspace.stored()) == list(range(50))
     counts = site_counts(workspace.settings)
     assert (counts.accepted, counts.delivered, counts.pending, counts.recovered) == (50, 50, 0, 50)
+
+
+def test_there_may_be_more_journals_than_are_taken_over_at_once(workspace: Workspace) -> None:
+    count = ADOPTED_AT_ONCE + 2
+    for number in range(count):
+        workspace.journal([number])
+
+    done, told = replayed(workspace)
+
+    assert done == Replayed(journals=count, delivered=count)
+    assert told[-1] == (count, count)
+    assert replayed(workspace)[0] == Replayed()
+
+
+def test_what_a_queue_that_is_down_left_in_all_journals_is_told(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(queue: SQLiteQueue, messages: Sequence[Message]) -> Sequence[Outcome]:
+        raise TransientError("no route")
+
+    count = ADOPTED_AT_ONCE + 2
+    for number in range(count):
+        workspace.journal([number])
+    monkeypatch.setattr(SQLiteQueue, "publish", publish)
+
+    assert replayed(workspace)[0] == Replayed(journals=ADOPTED_AT_ONCE, pending=count, reason="no route")
+
+
+def test_a_finished_journal_that_cannot_be_removed_does_not_hold_it_up(workspace: Workspace) -> None:
+    workspace.journal(range(3))
+    (workspace.settings.journal_directory / "ledger.lock").symlink_to("absent/absent")
+
+    assert replayed(workspace)[0] == Replayed(journals=1, delivered=3)
+
+
+def test_a_journal_that_cannot_be_locked_is_told_and_the_others_are_sent(workspace: Workspace) -> None:
+    workspace.journal(range(3))
+    odd = workspace.journal(range(3, 5))
+    lock = workspace.settings.journal_directory / odd.id / "lock"
+    lock.unlink()
+    lock.mkdir()
+
+    done, _ = replayed(workspace)
+
+    assert (done.journals, done.delivered, done.pending) == (1, 3, 2)
+    assert "cannot be taken over" in done.reason
 
 
 def test_the_living_keep_theirs(workspace: Workspace) -> None:

@@ -1,18 +1,20 @@
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 import stamina
 
+from fireforget._configuration import settings_from
 from fireforget._event import Event
 from fireforget._schema import EventTypes
 from fireforget.abc import Record
 from fireforget.errors import TransientError
 from fireforget.local.memory import MemoryStore
-from fireforget.reporting import Period, Report, aggregate
-from fireforget.reporting.figures import Average, Ranked, Ratio, Spread, Uniques
+from fireforget.reporting import Period, Report, aggregate, render_text
+from fireforget.reporting.figures import Average, Money, Ranked, Ratio, Spread, Uniques
 from tests.reports import (
     AFTER,
     HOSTILE,
@@ -57,7 +59,7 @@ def test_the_figures_of_a_week() -> None:
     assert known.score == Average(3, 50.0)
     assert known.matched == Ratio(2, 3)
     assert known.speed == Spread(3, 100, 300, 300)
-    assert [(part.name, part.total) for part in known.parts] == [("embed", 30.0), ("answer", 270.0)]
+    assert [(part.name, part.total) for part in known.parts] == [("answer", 270.0), ("embed", 30.0)]
     assert known.cache == Ratio(1, 3)
     assert [(used.model, used.responses, used.input_tokens, used.output_tokens) for used in known.models] == [
         ("gpt-x", 3, 3000, 600)
@@ -318,3 +320,36 @@ async def test_a_real_store_gives_what_the_port_promises() -> None:
 
     assert stored == await aggregate(ListStore(record.event for record in records), WEEK, PRICED)
     await store.aclose()
+
+
+def test_the_largest_groups_are_shown_however_late_they_came() -> None:
+    small = [event("response", {"processing_parts": {f"part {number:03}": 1.0}}) for number in range(600)]
+    large = event("response", {"processing_parts": {"late": 100.0}}, moment(6))
+    report = report_of([*small, large])
+    shown = Questions(report.figures).parts
+
+    assert len(shown) == 21
+    assert (shown[0].name, shown[0].total) == ("late", 100.0)
+    assert (shown[-1].name, shown[-1].total, shown[-1].spread.count) == ("(all others)", 581.0, 581)
+    assert "of one, up to 0.1% of everything may be among all others" in " ".join(render_text(report).split())
+
+
+def test_many_models_share_a_row_and_their_cost_is_counted() -> None:
+    prices = {f"model-{number}": {"input": 1.0, "output": 0.0} for number in range(30)}
+    settings = settings_from({"name": "cv", "report": {"prices": prices}})
+    events = [event("response", full(model=f"model-{n}", input_tokens=1000 + n, output_tokens=0)) for n in range(40)]
+    usage = Questions(report_of(events, settings=settings).figures).usage
+
+    assert [model.model for model in usage.models[:2]] == ["model-39", "model-38"]
+    assert (len(usage.models), usage.models[-1].model, usage.models[-1].responses) == (21, "(all others)", 20)
+    assert usage.tokens == sum(1000 + number for number in range(40))
+    assert usage.cost == (Money(Decimal(sum(1000 + number for number in range(30))) / 1_000_000, "USD"),)
+    assert usage.unpriced == tuple(f"model-{number}" for number in reversed(range(30, 40)))
+
+
+def test_only_a_few_of_many_types_are_listed() -> None:
+    events = [event(f"type.t{number}", {}) for number in range(30) for _ in range(1 + (number == 29))]
+    text = render_text(report_of(events))
+
+    assert "type.t29           2\n" in text
+    assert "(all others)      20\n" in text

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from fireforget._configuration import settings_from
 from fireforget._event import Event
 from fireforget._schema import EventTypes
-from fireforget._settings import settings_from
 from fireforget.errors import SettingsError
 from fireforget.reporting import Definition, Figures, Report, load, render_html, render_text
 from fireforget.reporting.compose import compose
@@ -217,8 +217,8 @@ def test_another_application_reports_on_its_own_events(figures: Figures) -> None
     assert figures.of("sizes", Shares).counts == {"Small": 1, "Middling": 1, "Large": 3}
     assert figures.of("articles", Ranking).rows == (Ranked("0", 3), Ranked("1", 3))
     assert [(part.name, part.spread.p50) for part in figures.of("shipping", Parts).parts] == [
-        ("Swift", 1),
         ("Snail", 5),
+        ("Swift", 1),
     ]
 
 
@@ -354,7 +354,7 @@ def changed(old: str, new: str) -> str:
         ("x = [", "shop is not valid TOML: "),
         ("", "shop: [headline] is missing"),
         ("tile = 1\n" + SHOP, "shop: unknown key 'tile': did you mean 'tiles'?"),
-        (changed('across = "cust', 'acros = "cust'), "[headline]: unknown key 'acros': did you mean 'across'?"),
+        (changed('across = "cust', 'acros = "cust'), "unknown key 'acros' in [headline]: did you mean 'across'?"),
         (
             changed('count = "orders"', 'count = "order"'),
             "[headline]: there is no measure 'order': did you mean 'orders'?",
@@ -375,23 +375,26 @@ def changed(old: str, new: str) -> str:
         (changed('kind = "sum"', ""), "[measures.revenue]: kind is missing: known are count, sum, mean"),
         (
             changed('field = "customer"', 'feld = "customer"'),
-            "[measures.customers]: unknown key 'feld': did you mean 'field'?",
+            "unknown key 'feld' in [measures.customers]: did you mean 'field'?",
         ),
-        (changed("decimals = 2", "decimals = 9"), "[measures.revenue]: Expected `int` <= 6 - at `decimals`"),
-        (changed("decimals = 2", 'unit = "kg"'), "[measures.revenue]: Invalid enum value 'kg' - at `unit`"),
+        (
+            changed("decimals = 2", "decimals = 9"),
+            "decimals of [measures.revenue] must be a whole number from 0 to 6, not 9",
+        ),
+        (changed("decimals = 2", 'unit = "kg"'), 'unit of [measures.revenue] must be "number", "ms", '),
         (changed('event = "order"', 'event = "an order"'), "[measures.orders]: 'an order' cannot name an event type"),
         (changed("hit = { at_least = 3 }", 'hit = [1, "two"]'), "[measures.late]: conditions on one field must all be"),
         (changed("hit = { at_least = 3 }", "hit = 3\namong = ['x']"), "[measures.late]: among lists texts"),
         (
             changed("hit = { at_least = 3 }", "hit = { atleast = 3 }"),
-            "[measures.late] hit: unknown key 'atleast': did you",
+            "unknown key 'atleast' in hit of [measures.late]: did you",
         ),
         (changed("hit = { at_least = 3 }", "hit = {}"), "[measures.late]: a condition has at_least, below or both"),
         (changed('part = "orders"', 'part = "late"'), "[measures.conversion]: 'late' is neither a count nor a sum"),
         (changed('name = "Middling"', 'name = "Small"'), "[measures.sizes]: two choices have the same name"),
         (
             changed('{ name = "Small", when', '{ name = "Small", wenn'),
-            "[measures.sizes] choices[0]: unknown key 'wenn': did",
+            "unknown key 'wenn' in choices[0] of [measures.sizes]: did",
         ),
         (changed("[measures.large]", "[measures.Large]"), "'Large' cannot name a measure"),
         (changed("below = 0.5", ""), "[[notices]] 1: a notice needs at_least, below or both"),
@@ -409,11 +412,11 @@ def changed(old: str, new: str) -> str:
         ),
         (
             changed('title = "Besides"', 'titel = "Besides"'),
-            "[[sections]] 1 blocks 10: unknown key 'titel': did you mean",
+            "unknown key 'titel' in [[sections]] 1 blocks 10: did you mean",
         ),
         (
             changed('title = "Nothing"', 'tilte = "Nothing"'),
-            "[[sections]] 2: unknown key 'tilte': did you mean 'title'?",
+            "unknown key 'tilte' in [[sections]] 2: did you mean 'title'?",
         ),
         (changed('rows = ["nowhere"]', 'rows = ["now"]'), "[[sections]] 2 blocks 1: there is no measure 'now'"),
         (changed('values = ["sizes"]', 'values = ["orders"]'), "[[sections]] 1 blocks 2: a stack draws one split"),
@@ -434,6 +437,57 @@ def changed(old: str, new: str) -> str:
             changed('"sizes", "weight"', '{ value = "sizes", label = "x" }, "weight"'),
             "a row for each choice cannot have one",
         ),
+        (changed('kind = "sum"', 'kind = ["sum"]'), "[measures.revenue]: kind = ['sum'] is not known"),
+        (changed('show = "events"', "show = {}"), "[[sections]] 1 blocks 10: show = {} is not known"),
+        (changed('event = "order"', ""), "[measures.orders] needs the key 'event'"),
+        (changed('event = "order"', "event = []"), "[measures.orders]: event is an empty list: name a type"),
+        (changed('event = "order"', "event = 5"), "event of [measures.orders] must be a text or a list, such as"),
+        (changed('nouns = ["order", "orders"]', 'nouns = ["order"]'), "nouns of [measures.orders] must be a list of 2"),
+        (
+            changed("decimals = 2", 'unit = "ms"\ndecimals = 2'),
+            "[measures.revenue]: a number of the unit ms has as many",
+        ),
+        (changed("decimals = 2", "most = inf"), "most of [measures.revenue] must be a number above 0"),
+        (
+            changed("amount = { at_least = 100 }", "amount = { gte = 100 }"),
+            'where.amount.gte of [measures.large]: a name with a dot stands in quotes: "amount.gte"; known keys are',
+        ),
+        (
+            changed('"shipping.country" = [', "shipping.country = ["),
+            'shipping.country of [measures.large]: a name with a dot stands in quotes: "shipping.country"',
+        ),
+        (changed("amount = { at_least = 100 }", "amount = []"), "[measures.large]: where lists no value for 'amount'"),
+        (
+            changed("amount = { at_least = 100 }", "amount = { at_least = 100, below = 100 }"),
+            "[measures.large]: no number is at_least 100 and below 100: exchange the two",
+        ),
+        (changed("hit = { at_least = 3 }", "hit = []"), "[measures.late]: hit is an empty list: name the values"),
+        (changed("hit = { at_least = 3 }", "hit = { below = nan }"), "[measures.late]: nan is no bound"),
+        (
+            changed("hit = { at_least = 3 }", 'hit = "late"\namong = ["lost"]'),
+            "[measures.late]: hit names 'late', which among does not list",
+        ),
+        (changed('part = "orders"', 'part = "orders.total"'), "'orders.total' is neither a count nor a sum"),
+        (changed('without = "delivery"', 'without = "order"'), "[measures.lost]: without = 'order' is never missing"),
+        (changed('without = "delivery"', 'without = "*"'), "[measures.lost]: without = '*' is never missing"),
+        (changed("{late} of", "{late of"), "[headline]: '{late of them came late.' has a brace without its other one"),
+        (changed("Only {conversion}", "Only conversion}"), "[[notices]] 1: 'Only conversion} of the visits ended in "),
+        (changed("below = 0.5", "below = 0.5\nat_least = 0.6"), "[[notices]] 1: no number is at_least 0.6 and below"),
+        (
+            changed('value = "conversion"\nbelow = 0.5', 'value = "late"\nat_least = 5'),
+            "[[notices]] 1: 'late' is a share from 0 to 1, and 5 is above: write 0.05 for 5%",
+        ),
+        (changed('"sizes.Large"', '"revenue."'), "[[tiles]] 2: 'revenue' has no value '': known are total"),
+        (changed('"price.p99"]', '"price.p50"]'), "[[sections]] 1 blocks 3: one chart draws a value once"),
+        (
+            changed('[[tiles]]\nvalue = "revenue"\n\n[[tiles]]', "[tiles]"),
+            "[[tiles]] is not a list of tables: write [[tiles]]",
+        ),
+        (
+            changed('values = ["revenue"]', 'values = "revenue"'),
+            'values of [[sections]] 1 blocks 1 must be a list of 1 to 4, not "revenue"',
+        ),
+        (changed('title = "Nothing"', 'title = ""'), "title of [[sections]] 2 must be a text that is not empty"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_says_where_and_the_mend(text: str, message: str) -> None:
@@ -452,6 +506,32 @@ def test_what_is_no_definition_is_said_with_those_that_are(tmp_path: Path) -> No
         load("htpp")
     with pytest.raises(SettingsError, match=r"cannot read the report definition .*shop.toml: No such file"):
         load(str(tmp_path / "shop.toml"))
+    (tmp_path / "marked.toml").write_text(SHOP, encoding="utf-8-sig")
+    assert load(str(tmp_path / "marked.toml")) == parse(SHOP, "shop")
     (tmp_path / "latin.toml").write_bytes(b"# \xe4")
     with pytest.raises(SettingsError, match="not valid TOML"):
         load(str(tmp_path / "latin.toml"))
+
+
+def test_values_of_one_measure_have_names_of_their_own() -> None:
+    text = changed('"orders", "large"', '"price.p50", "price.p95", "late.part", "late.whole", "lost.unexpected"')
+    definition = parse(text.replace('"price.p50", "price.p99"', '"price.p50", "paid.p50"') + PAID, "shop")
+    survey, before = (Survey(definition, period, EventTypes(), PriceList({})) for period in (WEEK, WEEK.previous()))
+    for one in orders():
+        survey.add(one)
+    report = Report(title="", definition=definition, period=WEEK, figures=survey.figures(), before=before.figures())
+    said = " ".join(render_text(report).split())
+
+    assert [series.name for series in compose(report).charts[2].series] == ["Price (p50)", "Paid (p50)"]
+    for words in ("Price (p50) 100.00 €", "Price (p95) 300.00 €", "Late (part) 1", "Late (whole) 4", "(unexpected) 1"):
+        assert words in said
+
+
+PAID = """
+[measures.paid]
+kind = "percentiles"
+event = "order"
+field = "amount"
+decimals = 2
+suffix = " €"
+"""

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from fireforget.reporting.figures import Ranked, Ranking, Spread, Uniques
-from fireforget.reporting.measures import Count, Distinct, Grouped, Mean, Percentiles, Share, Top
+from fireforget.reporting.grouped import Grouped
+from fireforget.reporting.measures import Count, Distinct, Mean, Percentiles, Share, Top
 
 
 def test_of_nothing_there_is_no_figure() -> None:
@@ -63,7 +64,8 @@ def test_memory_is_bounded() -> None:
     assert len(percentiles._values) == 0
     assert percentiles._buckets is not None
     assert len(percentiles._buckets) < 600
-    assert len(list(grouped)) == 11
+    assert len(grouped._groups) == len(grouped._inherited) == len(grouped._ranks) == 10
+    assert len(grouped.largest(10)) == 11
 
 
 def test_a_sketch_is_the_same_in_every_process() -> None:

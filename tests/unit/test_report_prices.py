@@ -2,7 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from fireforget._settings import Price, Settings, settings_from
+from fireforget._configuration import settings_from
+from fireforget._settings import Price, Settings
 from fireforget.errors import SettingsError
 from fireforget.reporting import Report, render_text
 from fireforget.reporting.figures import Money

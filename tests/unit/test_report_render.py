@@ -1,16 +1,18 @@
+import re
 import subprocess
 import sys
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import msgspec
 import pytest
 
-from fireforget._settings import settings_from
+from fireforget._configuration import settings_from
 from fireforget.errors import SettingsError
 from fireforget.reporting import Health, Period, Report, message, render_html, render_text
 from fireforget.reporting.charts import draw
 from fireforget.reporting.compose import compose
-from fireforget.reporting.document import Chart, Series
+from fireforget.reporting.document import Chart, Series, Table
 from fireforget.reporting.legible import width
 from fireforget.reporting.render_html import _template, layout
 from fireforget.reporting.wording import Format
@@ -41,7 +43,18 @@ ATTRIBUTES = {
 }
 PNG = b"\x89PNG\r\n\x1a\n"
 
-HEALTH = Health(accepted=100, delivered=90, pending=3, dead_lettered=2, dropped=1, corrupt=1, refused=7, queue_depth=12)
+HEALTH = Health(
+    accepted=100,
+    delivered=90,
+    pending=3,
+    dead_lettered=2,
+    dropped=1,
+    corrupt=1,
+    refused=7,
+    unread=2,
+    queue_depth=12,
+    dead_letters=4,
+)
 
 
 class Page(HTMLParser):
@@ -234,7 +247,9 @@ def test_losses_stand_at_the_top() -> None:
     notices = " ".join(compose(report_of([event("signup", {})], health=HEALTH)).notices)
 
     for words in (
-        *("2 events went to the dead letters", "1 event dropped", "1 event lost to damage"),
+        "4 messages in the dead letters now",
+        "Since the journals were made, 2 events were refused by the queue for good",
+        *("1 event was dropped", "1 event was lost to damage", "2 journals could not be read"),
         "3 events unaccounted for",
     ):
         assert words in notices
@@ -318,3 +333,70 @@ from fireforget.reporting import render_text
 assert "Week 47" in render_text(report_of(busy_week()))
 """
     subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(["", *sys.path])}, check=True)
+
+
+def test_the_first_week_ever_is_compared_with_nothing() -> None:
+    report = report_of(asked("?", full()))
+    document = compose(report)
+    tables = [block for section in document.sections for block in section.blocks if isinstance(block, Table)]
+
+    assert "1 query in 1 session; there were none the week before." in document.summary
+    assert document.footnotes[0].endswith("The period before it has no events, so nothing is compared.")
+    assert [tile.change.text for tile in document.tiles] == [""] * 6
+    assert {table.heads for table in tables if not table.heads[0]} == {("", "Week 47")}
+    assert all(len(row.cells) == len(table.heads) for table in tables for row in table.rows)
+    assert [series.name for series in document.charts[0].series] == ["Week 47"]
+    assert "from 0" not in render_text(report)
+
+
+def test_a_tile_without_data_is_left_out_and_one_that_lost_its_data_says_so() -> None:
+    bare = {"match_type": "full", "processing_ms": 10.0}
+    report = report_of([*asked("now", bare), *asked("then", bare | {"cache_hit": True}, time=moment(-3))])
+    tiles = {tile.label: tile for tile in compose(report).tiles}
+
+    assert list(tiles) == ["Queries", "Sessions", "Matched", "Time (p95)", "Cache hits"]
+    assert (tiles["Cache hits"].value, tiles["Cache hits"].note) == ("–", "no data; 100% the week before")
+    assert tiles["Cache hits"].change.text == ""
+    text = " ".join(render_text(report).split())
+    assert "Cache hit rate – 100% –" in text
+    assert "Mean score" not in text
+
+
+def test_the_hours_of_a_longer_day_stand_beside_their_like() -> None:
+    """On 25 October 2026 the clocks of Amsterdam show 02:00 to 03:00 twice."""
+    day = Period.parse("2026-10-25", now=AFTER, zone="Europe/Amsterdam")
+    moments = [day.start + timedelta(hours=hour, minutes=30) for hour in range(-24, 25)]
+    events = [event("query", {}, time) for number, time in enumerate(moments) for _ in range(1 + number % 24)]
+    (chart, *_) = compose(report_of(events, day)).charts
+    now, before = chart.series
+
+    assert chart.labels[:5] == ("00:00", "01:00", "02:00", "02:00", "03:00")
+    assert now.values == (*range(1, 25), 1)
+    assert before.values == (1, 2, 3, None, *range(4, 25))
+
+
+def test_the_hours_of_a_shorter_day_stand_beside_their_like() -> None:
+    day = Period.parse("2026-03-29", now=AFTER, zone="Europe/Amsterdam")
+    moments = [day.start + timedelta(hours=hour, minutes=30) for hour in range(-24, 23)]
+    events = [event("query", {}, time) for number, time in enumerate(moments) for _ in range(1 + number % 24)]
+    (chart, *_) = compose(report_of(events, day)).charts
+
+    assert chart.labels[:4] == ("00:00", "01:00", "03:00", "04:00")
+    assert chart.series[1].values == (1, 2, *range(4, 25))
+
+
+def test_a_word_without_end_breaks_wherever_it_stands() -> None:
+    """A note with long names of models once made a page wider than the phone."""
+    (style,) = re.findall(r'<table[^>]*class="card"[^>]*style="([^"]*)"', render_html(report_of(asked("?", full()))))
+
+    assert "overflow-wrap: anywhere" in style
+
+
+def test_the_bars_of_a_stack_are_as_long_as_the_stack_is_high() -> None:
+    days = [("full", 0), ("none", 1), ("none", 1)]
+    text = render_text(
+        report_of([one for kind, day in days for one in asked("?", full(match_type=kind), time=moment(day))])
+    )
+
+    assert re.search(r"Mon 16 Nov +1 +0 +0 +█{6}\n", text)
+    assert re.search(r"Tue 17 Nov +0 +0 +2 +█{12}\n", text)

@@ -13,9 +13,10 @@ import pytest
 
 from fireforget import FireForget
 from fireforget._backends import Roles
+from fireforget._configuration import settings_from
 from fireforget._hooks import Hooks
 from fireforget._schema import EventTypes
-from fireforget._settings import Settings, settings_from
+from fireforget._settings import Settings
 from fireforget.abc import Record
 from fireforget.errors import PermanentError, SettingsError, TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore

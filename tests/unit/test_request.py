@@ -264,6 +264,7 @@ def test_the_template_that_the_framework_tells_goes_before_the_path() -> None:
 
 def test_what_was_not_found_has_no_template() -> None:
     assert route_template(http_scope("/wp-admin.php"), 404) is None
+    assert route_template(http_scope("/users/4711"), 405) is None
 
 
 def test_odd_scopes_have_some_template_or_none() -> None:

@@ -15,7 +15,9 @@ from fireforget import (
     SettingsError,
     load_settings,
 )
-from fireforget._settings import Price, settings_from, without_secrets
+from fireforget._configuration import settings_from
+from fireforget._secrets import without_secrets
+from fireforget._settings import Price
 
 FILE = """
 backend = "local"
@@ -131,9 +133,10 @@ def test_the_variables_of_the_process_are_read(empty: Path, monkeypatch: pytest.
         ("[journal]\ndurabilty = 1", "unknown key 'durabilty' in [journal]: did you mean 'durability'?"),
         ("[dispatch]\nzzz = 1", "unknown key 'zzz' in [dispatch]: known are lanes, pack_bytes,"),
         ('[journal]\ndurability = "forever"', 'journal.durability must be "process", "power" or "none", not "forever"'),
-        ("drain_seconds = 0", "drain_seconds must be a number above 0, not 0"),
-        ("drain_seconds = nan", "drain_seconds must be a number above 0, not NaN"),
-        ('drain_seconds = "x"', 'drain_seconds must be a number above 0, not "x"'),
+        ("drain_seconds = 0", "drain_seconds must be a number above 0, up to 31622400, not 0"),
+        ("drain_seconds = inf", "drain_seconds must be a number above 0, up to 31622400, not Infinity"),
+        ("drain_seconds = nan", "drain_seconds must be a number above 0, up to 31622400, not NaN"),
+        ('drain_seconds = "x"', 'drain_seconds must be a number above 0, up to 31622400, not "x"'),
         ("[sampling]\nquery = 1.5", "sampling.query must be a number from 0 to 1, not 1.5"),
         ("[dispatch]\nlanes = 0", "dispatch.lanes must be a whole number from 1 to 1024, not 0"),
         ("[dispatch]\npack_bytes = -1", "dispatch.pack_bytes must be a whole number of at least 0, not -1"),
@@ -253,7 +256,11 @@ def test_a_short_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("FIREFORGET_DRAIN_SECONDS", "ten", 'FIREFORGET_DRAIN_SECONDS must be a number above 0, not "ten"'),
+        (
+            "FIREFORGET_DRAIN_SECONDS",
+            "ten",
+            'FIREFORGET_DRAIN_SECONDS must be a number above 0, up to 31622400, not "ten"',
+        ),
         ("FIREFORGET_HTTP_EVENTS", "yes", 'FIREFORGET_HTTP_EVENTS must be true or false, not "yes"'),
         ("FIREFORGET_NAME", "a b", "FIREFORGET_NAME must be up to 63 letters"),
         ("FIREFORGET_JOURNAL_DURABILITY", "x", 'FIREFORGET_JOURNAL_DURABILITY must be "process", "power" or "none"'),
@@ -291,8 +298,8 @@ def test_what_may_be_a_secret_is_not_quoted(empty: Path, content: str) -> None:
     ("settings", "message"),
     [
         (Settings(name="a b"), "name must be up to 63 letters"),
-        (Settings(drain_seconds=-1), "drain_seconds must be a number above 0, not -1"),
-        (Settings(drain_seconds="3"), 'drain_seconds must be a number above 0, not "3"'),  # type: ignore[arg-type]
+        (Settings(drain_seconds=-1), "drain_seconds must be a number above 0, up to 31622400, not -1"),
+        (Settings(drain_seconds="3"), 'drain_seconds must be a number above 0, up to 31622400, not "3"'),  # type: ignore[arg-type]
         (Settings(sampling={"q": 7}), "sampling.q must be a number from 0 to 1, not 7"),
         (Settings(sampling={1: 0.5}), "the names in sampling must be texts, not 1"),  # type: ignore[dict-item]
         (Settings(directory=Path("x")), "directory must be a text, not an object of the class PosixPath"),  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fireforget import Settings
-from fireforget._settings import settings_from
+from fireforget._configuration import settings_from
 from fireforget._settings_file import meanings, settings_file
 
 ENTRY = re.compile(r"^# (\w+ =)", re.MULTILINE)

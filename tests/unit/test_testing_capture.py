@@ -15,7 +15,7 @@ from fireforget import EventTypes, FireForget, Settings, current_context
 from fireforget._engine import shared_engine
 from fireforget._process import members
 from fireforget._settings import JournalSettings
-from fireforget.testing import Capture
+from fireforget.testing import Capture, ManualClock
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,8 @@ def test_what_was_emitted_can_be_read(fireforget: Capture) -> None:
     assert fireforget.assert_emitted("query", {"n": 1}, sessionid="s1", partition=7) == first
     assert fireforget.assert_emitted("response", times=1) == second
     fireforget.assert_nothing_emitted("click")
+    fireforget.assert_nothing_emitted("query", {"n": 2})
+    fireforget.assert_nothing_emitted("query", sessionid="s2")
     fireforget.clear()
     fireforget.assert_nothing_emitted()
 
@@ -77,12 +79,42 @@ def test_what_is_missing_is_said_with_what_is_there(fireforget: Capture) -> None
         assert "refused were: {'unserializable': " in str(caught.value)
     with pytest.raises(AssertionError, match=r"expected 3 of 'query', found"):
         fireforget.assert_emitted("query", times=3)
-    with pytest.raises(AssertionError, match="found 0"):
-        fireforget.assert_emitted("query", {"query": "how?"}, sessionid="nobody")
+    with pytest.raises(AssertionError, match="found 0") as caught:
+        fireforget.assert_emitted("query", {"query": "how?"}, sessionid="nobody", partition=7)
+    assert "'query' {'query': 'how?'} sessionid=None\n" in str(caught.value), (
+        "what was asked for, as far as it is there"
+    )
     with pytest.raises(AssertionError, match="expected no 'query'"):
         fireforget.assert_nothing_emitted("query")
+    with pytest.raises(AssertionError, match="expected no 'query' {'query': 'how\\?'}, found 1"):
+        fireforget.assert_nothing_emitted("query", {"query": "how?"})
     with pytest.raises(AssertionError, match="expected no events"):
         fireforget.assert_nothing_emitted()
+    with pytest.raises(ValueError, match="assert_nothing_emitted"):
+        fireforget.assert_emitted("answer", times=0)
+
+
+def test_events_of_several_applications_come_in_the_order_of_their_emission(fireforget: Capture) -> None:
+    clock = ManualClock()
+    shops = [FireForget(Settings(name=name), clock=clock) for name in ("a", "b", "c")]
+    for number in range(12):
+        shops[number * 5 % 3].emit("query", {"n": number})
+        clock.advance(1e-6)
+        if number == 6:
+            assert len(fireforget.events) == 7
+    assert [event.data["n"] for event in fireforget.events] == list(range(12))
+
+
+def test_what_is_refused_is_seen_before_anything_is_accepted(fireforget: Capture) -> None:
+    ff = FireForget(Settings(max_event_bytes=1000))
+    ff.emit("query", {"text": "x" * 1001})
+    assert fireforget.refused == {"too_large": 1}
+    with Capture() as inner:
+        FireForget(Settings()).emit("query", ["no mapping"])
+    assert inner.refused.keys() == {"unserializable"}
+    assert fireforget.refused == {"too_large": 1}
+    with pytest.raises(AssertionError, match="refused were: {'too_large': 1}"):
+        fireforget.assert_emitted("query")
 
 
 def test_events_are_known_by_their_class(fireforget: Capture) -> None:

@@ -10,6 +10,7 @@ import pytest
 from fireforget.local.memory import MemoryQueue
 from fireforget.testing import ManualClock, Place, QueueConformance, StoreConformance
 from fireforget.testing.conformance.awaits import cancelled_at
+from fireforget.testing.table import Table
 
 SUITE = """
 import pytest
@@ -62,9 +63,9 @@ def run(folder: Path, suite: str, *arguments: str) -> subprocess.CompletedProces
 
 def test_the_report_says_what_is_declared_kept_and_not_kept(tmp_path: Path) -> None:
     tests = "depth or keeps_its_order or smallest or at_the_limit or nobody_can_hold"
-    run(tmp_path, SUITE, "-k", tests, "--fireforget-report", "report.md")
+    run(tmp_path, SUITE, "-k", tests, "--fireforget-report", "made/when needed/report.md")
 
-    table = (tmp_path / "report.md").read_text(encoding="utf-8")
+    table = (tmp_path / "made" / "when needed" / "report.md").read_text(encoding="utf-8")
 
     assert "## Queues" in table
     assert "|  | `OrderlessQueue` |" in table
@@ -75,6 +76,33 @@ def test_the_report_says_what_is_declared_kept_and_not_kept(tmp_path: Path) -> N
     assert "| What was published arrives exactly | yes |" in table
     assert "| A message at the limit arrives | **no** |" in table, "the queue in memory takes more than is declared"
     assert "Stores" not in table
+
+
+def test_a_promise_that_is_not_expected_to_hold_is_not_reported_as_kept(tmp_path: Path) -> None:
+    suite = SUITE.replace("await super().test_depth_tells_what_it_knows(place, queue)", "return")
+    result = run(tmp_path, suite, "-k", "depth", "--fireforget-report", "report.md")
+    assert "1 xpassed" in result.stdout
+    table = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert r"| Depth tells what it knows | no: it \| does not count |" in table
+
+
+def test_promises_stand_in_their_order_whatever_order_their_results_come_in() -> None:
+    table = Table()
+    for number, name in ((2, "test_c"), (0, "test_a"), (1, "test_b")):
+        tested = {"port": "store", "adapter": "Mine", "number": number}
+        for when in ("call", "teardown"):
+            table.add(
+                pytest.TestReport(
+                    nodeid=f"test_mine.py::TestMine::{name}",
+                    location=("test_mine.py", 1, name),
+                    keywords={},
+                    outcome="passed",
+                    longrepr=None,
+                    when=when,
+                    user_properties=[("fireforget", tested)],
+                )
+            )
+    assert table.markdown().splitlines()[4:] == ["| A | yes |", "| B | yes |", "| C | yes |"]
 
 
 def test_a_test_that_was_replaced_is_no_test(tmp_path: Path) -> None:
@@ -104,6 +132,31 @@ def test_a_class_that_overrides_a_test_is_refused() -> None:
             @pytest.mark.xfail
             async def test_closing_twice_is_no_error(self, store: object) -> None:
                 """It says nothing."""
+
+    with pytest.raises(TypeError, match="no condition"):
+
+        class OnCondition(StoreConformance):
+            @pytest.mark.xfail(False, reason="never")
+            async def test_closing_twice_is_no_error(self, store: object) -> None:
+                """It is no expected failure."""
+
+
+@pytest.mark.parametrize("name", ["expect", "store", "_on_place", "early"])
+def test_a_class_that_overrides_what_the_tests_use_is_refused(name: str) -> None:
+    with pytest.raises(TypeError, match=f"Mine.{name} overrides the kit: remove it, or give it another name"):
+        type("Mine", (StoreConformance,), {name: None})
+
+
+def test_settings_and_fixtures_of_the_place_are_for_subclasses() -> None:
+    settings: dict[str, object] = {
+        "lease": 10.0,
+        "tolerance": 1.0,
+        "awaits": 3,
+        "place": None,
+        "anyio_backend": None,
+        "pytestmark": [],
+    }
+    assert issubclass(type("Mine", (QueueConformance,), settings | {"consumers": 8, "mine": None}), QueueConformance)
 
 
 def test_an_expected_failure_with_its_reason_and_a_test_of_its_own_are_fine() -> None:
@@ -167,7 +220,7 @@ def test_a_lease_too_short_for_the_tolerance_is_refused(tmp_path: Path) -> None:
         "class TestQueue(QueueConformance):", "class TestQueue(QueueConformance):\n    tolerance = 10.0"
     )
     result = run(tmp_path, suite, "-k", "smallest")
-    assert "a lease of 30.0 s is too short for a tolerance of 10.0 s: make it longer" in result.stdout
+    assert "a lease of 30.0 s is too short for a tolerance of 10.0 s: make it longer than 60.0 s" in result.stdout
 
 
 def test_the_kit_knows_its_classes_by_name() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fireforget._journal.counts import Counts
+from fireforget._journal.mapping import PAGE
 from fireforget._journal.segment import Segment
 from fireforget._journal.segment_file import SUFFIX, TEMPORARY, SegmentFile
 from fireforget.errors import JournalError
@@ -22,7 +23,7 @@ class Loaded(msgspec.Struct):
 
     Args:
         useless: Those that no longer count: unfinished, replaced or folded.
-        stumps: Those of which so little is left that at least one event in each is lost.
+        stumps: Those of which so little is left, or nothing but zeros, that at least one event in each is lost.
     """
 
     useless: list[Path]
@@ -37,13 +38,14 @@ def load(chain: Chain, folder: Path, slot: Slot, *, writable: bool = True) -> Lo
     """
     loaded = Loaded(list(folder.glob("*" + TEMPORARY)), [])
     covered, last = 0, chain.origin
-    for path in sorted(folder.glob("[0-9]*" + SUFFIX)):
+    paths = sorted(folder.glob("[0-9]*" + SUFFIX))
+    for path in paths:
         number = int(path.stem)
         if number <= covered or slot.has_folded(number):
             loaded.useless.append(path)
             continue
         file = SegmentFile.open(path, chain.nonce, writable=writable)
-        if file is None:
+        if file is None or (path != paths[-1] and _is_blank(path)):  # the last one may not have been begun
             (loaded.stumps if path.stat().st_size else loaded.useless).append(path)
             continue
         covered = file.header.last
@@ -51,6 +53,12 @@ def load(chain: Chain, folder: Path, slot: Slot, *, writable: bool = True) -> Lo
         last.heirs.append(segment)
         last = segment
     return loaded
+
+
+def _is_blank(path: Path) -> bool:
+    """Are there only zeros in it, not even a header?"""
+    with path.open("rb") as file:
+        return not any(file.read(PAGE)) and not any(file.read())
 
 
 def take_over(chain: Chain, counters: Counters, folder: Path) -> None:

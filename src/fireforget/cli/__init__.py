@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Final
 
 _NEEDED: Final = frozenset({"click", "rich"})
@@ -13,6 +15,7 @@ _INTERRUPTED: Final = 130
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
+    _open_streams()
     try:
         import rich  # noqa: F401 - nothing needs it before a table is shown, but that it is missing is better said now
 
@@ -25,3 +28,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     program.main(prog_name="fireforget")
+
+
+def _open_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere; Python leaves them None."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the end

@@ -9,11 +9,12 @@ import anyio
 import click
 import msgspec
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import confirmed, json_option
 from fireforget.cli.output import Column, instant, listing, say, visible, write, write_json
 from fireforget.cli.progress import progress
 from fireforget.operations.letters import dead_letters_of, no_such_letter
+from fireforget.operations.ownership import refuse_root
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ async def _list(settings: Settings, *, as_json: bool) -> None:
                     instant(letter.time),
                     str(letter.attempts or "?"),
                     str(letter.message.count),
-                    letter.reason,
+                    found.reason,
                 )
 
 
@@ -113,7 +114,7 @@ def _page(found: Found) -> str:
         "events": str(letter.message.count),
     }
     lines = [f"{name:<10}{visible(value)}" for name, value in fields.items()]
-    for title, text in (("reason", letter.reason), ("body", body)):
+    for title, text in (("reason", found.reason), ("body", body)):
         lines += ["", title, *(f"  {visible(line)}" for line in text.splitlines())]
     return "\n".join(lines) + "\n"
 
@@ -129,6 +130,7 @@ def redrive(config: Path | None, /, *, ids: Sequence[str], everything: bool) -> 
     """
     _check(ids, everything=everything)
     settings = load_settings(config)
+    refuse_root(settings)
     with progress("dead letters") as tell:
         done = anyio.run(_redrive, settings, ids, tell)
     write(f"{plural(done.count, 'dead letter')} redriven\n")
@@ -152,6 +154,7 @@ def discard(config: Path | None, /, *, ids: Sequence[str], everything: bool, yes
     """Delete dead letters for good."""
     _check(ids, everything=everything)
     settings = load_settings(config)
+    refuse_root(settings)
     what = "all dead letters" if everything else plural(len(set(ids)), "dead letter")
     if not yes and not confirmed(f"Delete {what} for good?"):
         say("nothing was deleted: answer 'y', or give --yes")

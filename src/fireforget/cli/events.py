@@ -18,6 +18,7 @@ from fireforget.cli.options import (
     configure,
     exclusive,
     first_moment,
+    in_order,
     json_option,
     moment_after,
     moment_option,
@@ -77,9 +78,11 @@ def events(
 
 
 def _query(selection: Selection, zone: str) -> Query:
+    first, after = first_moment(selection["start"], zone), moment_after(selection["end"], zone)
+    in_order(first, after)
     return Query(
-        start=first_moment(selection["start"], zone),
-        end=moment_after(selection["end"], zone),
+        start=first,
+        end=after,
         types=selection["types"],
         sessionid=selection["session"],
         correlationid=selection["correlation"],

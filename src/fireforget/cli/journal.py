@@ -11,12 +11,13 @@ import click
 import msgspec
 from click.exceptions import Exit
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import json_option
 from fireforget.cli.output import Column, listing, say, write, write_json
 from fireforget.cli.progress import progress
 from fireforget.errors import JournalError
 from fireforget.operations.journals import journals_of, verified
+from fireforget.operations.ownership import refuse_root
 from fireforget.operations.replay import replay as replay_journals
 from fireforget.reporting.wording import plural
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireforget._journal import Verification
-    from fireforget.operations.replay import Replayed
+from fireforget.operations.replay import Replayed
 
 _LISTED: Final = (
     Column("id", cut="never"),
@@ -122,6 +123,7 @@ def replay(config: Path | None, /, *, other_queues: bool, as_json: bool) -> None
     for good are among the dead letters.
     """
     settings = load_settings(config)
+    refuse_root(settings)
     with progress("events") as tell:
         done = anyio.run(partial(replay_journals, settings, other_queues=other_queues, progress=tell))
     if as_json:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from fireforget._settings import Settings, load_settings
+from fireforget._configuration import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fireforget._settings import Settings
 
 MOMENTS: Final = (
     "A moment is a day (2026-11-22, the whole of it) or a time (2026-11-22T14:30, with or without an offset); without "
@@ -47,7 +49,10 @@ def find_plugins_here() -> None:
 def confirmed(question: str) -> bool:
     """Ask on the terminal; click's own question would take an interrupt for a no."""
     click.echo(f"{question} [y/N] ", nl=False, err=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = sys.stdin.readline()
+    if not sys.stdin.isatty():
+        click.echo(err=True)  # a terminal has shown the end of the line, where it was typed
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def moment_option(name: str, *, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:  # noqa: A002 - click's
@@ -84,6 +89,17 @@ def moment_after(moment: date | None, zone: str) -> datetime | None:
         SettingsError: The time zone is not known.
     """
     return None if moment is None else _bounds(moment, zone)[1]
+
+
+def in_order(first: datetime | None, after: datetime | None) -> None:
+    """Refuse a span that ends before it begins.
+
+    Raises:
+        click.UsageError: It does.
+    """
+    if first is not None and after is not None and first >= after:
+        message = f"--from is {first.isoformat(' ', 'seconds')}, and has to be before --to, or before now without it."
+        raise click.UsageError(message)
 
 
 def _bounds(moment: date, zone: str) -> tuple[datetime, datetime]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.exceptions import Exit
 
+from fireforget._secrets import without_secrets
 from fireforget.cli.completion import completion
 from fireforget.cli.dead_letters import dead_letters
 from fireforget.cli.doctor import doctor
@@ -73,11 +74,13 @@ def _plainly(ctx: click.Context) -> Iterator[None]:
         raise Exit(_UNREAD) from None
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else ctx.command_path
-        say(f"{error.format_message()} See '{path} --help'.")
+        message = error.format_message().strip()
+        say(f"{message}{'' if message.endswith(('.', '?')) else '.'} See '{path} --help'.")
         raise Exit(_MISUSED) from error
     except (FireForgetError, OSError) as error:
         if ctx.params.get("debug"):
-            traceback.print_exception(error)
+            lines = "".join(traceback.format_exception(error)).splitlines()
+            click.echo("\n".join(map(without_secrets, lines)), err=True)
         say(advice(error))
         raise Exit(_MISUSED if isinstance(error, SettingsError) else _FAILED) from error
 

@@ -9,10 +9,10 @@ import anyio
 import click
 from click.exceptions import Exit
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.cli.options import confirmed, exclusive, json_option
 from fireforget.cli.output import say, visible, write, write_json
-from fireforget.operations.provisioning import plan
+from fireforget.operations.provisioning import check_user, plan
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def provision(config: Path | None, /, *, yes: bool, dry_run: bool, as_json: bool
         say("nothing is missing")
     if not steps or dry_run:
         return
+    check_user(settings)
     if not yes and not confirmed(f"Do {'this' if len(steps) == 1 else f'these {len(steps)} things'}?"):
         say("nothing was made: answer 'y', or give --yes")
         raise Exit(1)

@@ -14,17 +14,19 @@ import msgspec
 
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.cli.options import (
     MOMENTS,
     configure,
     exclusive,
     first_moment,
+    in_order,
     json_option,
     moment_after,
     moment_option,
 )
 from fireforget.cli.output import say, write, write_json
+from fireforget.operations.ownership import refuse_root
 from fireforget.reporting import Period, aggregate, message, pipeline_health, render_html, render_text
 from fireforget.reporting.definitions import BUILT_IN
 from fireforget.reporting.deliver import check_people
@@ -90,6 +92,8 @@ def report(config: Path | None, /, *, definition: str | None, send: bool, **opti
     settings = _with(configure(config), definition)
     if send:
         check_people(settings.report.sender, settings.report.recipients)  # before anything is read or written
+        if Adapters(settings).url("mailer").startswith("file:"):
+            refuse_root(settings)
     now = datetime.fromtimestamp(SystemClock().time_ns() / 1e9, UTC)
     period = _period(options, now, settings.report.timezone)
     made = anyio.run(partial(_make, settings, period, now))
@@ -128,8 +132,9 @@ def _period(span: Span, now: datetime, zone: str) -> Period:
         return Period.parse(text or LAST[str(last)], now=now, zone=zone)
     if end is not None and start is None:
         raise click.UsageError("--to alone is no period: give --from, too.")
-    first = first_moment(start, zone) or now - _DEFAULT
-    return Period(first, moment_after(end, zone) or now, zone)
+    first, after = first_moment(start, zone) or now - _DEFAULT, moment_after(end, zone) or now
+    in_order(first, after)
+    return Period(first, after, zone)
 
 
 async def _make(settings: Settings, period: Period, now: datetime) -> Report:

@@ -9,8 +9,8 @@ import anyio
 import click
 
 from fireforget._backends import Adapters
+from fireforget._configuration import load_settings
 from fireforget._journal import strangers, totals
-from fireforget._settings import load_settings
 from fireforget._site import queue_digest
 from fireforget.abc import Depth
 from fireforget.cli.options import json_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing, suppress
 from functools import partial
+from math import isnan
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 import anyio
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = 60.0
 _WINDOW: Final = 15.0
+_YEAR: Final = 366.0 * 24 * 60
 
 
 class Selection(TypedDict):
@@ -45,7 +47,7 @@ class Selection(TypedDict):
 @click.option(
     "--window",
     metavar="MINUTES",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=_YEAR),
     help="How long ago a request may have begun for its events to be seen in the store; 15 if not given.",
 )
 @json_option
@@ -65,6 +67,8 @@ def tail(
     as a process of this machine has emitted it, as it was emitted: neither enriched nor stripped of addresses.
     """
     exclusive(journal=journal, window=window is not None)
+    if window is not None and isnan(window):
+        raise click.UsageError("--window is a number of minutes, such as 15.")
     settings = configure(config)
     if journal and settings.journal.durability == "none":
         raise SettingsError('journal.durability = "none" keeps events in memory alone: leave --journal out')

@@ -15,7 +15,7 @@ from fireforget._backends import Adapters, Roles
 from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
 from fireforget._schema import shared_types
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.cli.options import configure
 from fireforget.cli.output import visible
 from fireforget.errors import AdapterError, SettingsError

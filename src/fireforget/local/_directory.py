@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def look(directory: Path) -> Finding:
     """Can files be made in it, or can it be made?"""
-    place = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    place = next(each for each in (directory, *directory.absolute().parents) if os.access(each, os.F_OK))
     if not place.is_dir():
         return Finding("directory", "wrong", f"{place} is no directory", "name another one, or move that file away")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -36,7 +36,7 @@ def steps(directory: Path) -> list[Step]:
 
 def _make(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         text = f"{directory}: it cannot be made ({error.strerror}): look at the owner and mode of what is above it"
         raise PermanentError(text) from error

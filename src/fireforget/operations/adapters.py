@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from fireforget._backends import ROLES, Adapters
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.abc import Checkable, Finding, Provisioner, Query
 from fireforget.errors import FireForgetError, TransientError
 
@@ -59,7 +59,8 @@ async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding
         mend = "see whether it is up and can be reached from here"
         return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
     except FireForgetError as error:
-        return [Finding("answer", "wrong", without_secrets(str(error)))]
+        mend = "see whether its URL, its credentials and what they permit are right"
+        return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
     except Exception as error:  # noqa: BLE001 - an adapter's mistake is a finding, and the others are still looked at
         text = without_secrets(f"the adapter failed by a mistake: {type(error).__name__}: {error}")
         return [Finding("answer", "wrong", text, "tell its author")]
@@ -80,9 +81,14 @@ async def _look_at_queue(queue: Queue, *, ready: bool) -> list[Finding]:
             return told  # to ask for more would make what is missing, or fail for the same reason
         depth = await queue.depth()
     told = told or [Finding("answer", "ok", f"{without_secrets(queue.identity)} answers")]
-    if depth.visible and (depth.oldest_seconds or 0) > _STALE_SECONDS:
+    is_stale = (depth.oldest_seconds or 0) > _STALE_SECONDS
+    if depth.visible and is_stale:
         text = f"{depth.visible} messages wait, the oldest for {depth.oldest_seconds:.0f} s: nobody takes them"
         told.append(Finding("worker", "warning", text, "start a worker: 'fireforget worker', or the cloud's function"))
+    elif depth.in_flight and is_stale:
+        text = f"{depth.in_flight} messages are in flight, the oldest for {depth.oldest_seconds:.0f} s"
+        mend = "see what its worker logs; a worker that hangs, end: what it holds comes again after its lease"
+        told.append(Finding("worker", "warning", text, mend))
     if depth.dead:
         mend = "see why with 'fireforget dead-letters list'; then redrive or discard them"
         told.append(Finding("dead letters", "warning", f"{depth.dead} messages could not be processed", mend))

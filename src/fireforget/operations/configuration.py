@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fireforget._backends import ROLES, Adapters
 from fireforget._schema import shared_types
-from fireforget._settings import without_secrets
+from fireforget._secrets import without_secrets
 from fireforget.abc import Finding
 from fireforget.processing import Intake
 from fireforget.processing.factory import load_plugin

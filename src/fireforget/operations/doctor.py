@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from fireforget._clock import Clock, SystemClock
-from fireforget._settings import Settings, load_settings, settings_path
+from fireforget._configuration import load_settings, settings_path
+from fireforget._settings import Settings
 from fireforget.abc import Finding
 from fireforget.errors import FireForgetError, SettingsError
 from fireforget.operations import configuration, machine
 from fireforget.operations.adapters import adapters
-from fireforget.operations.advice import advice
+from fireforget.operations.advice import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,6 +37,9 @@ CHECKS: Final[dict[str, Check]] = {
 """By name, in their order; the adapters come last, for they may have to be waited for."""
 
 
+_MEND: Final = "mend it in the configuration, or in the FIREFORGET_* variable of that name"
+
+
 async def diagnose(path: Path | None = None, clock: Clock | None = None) -> AsyncIterator[Finding]:
     """Yield what is found, check by check.
 
@@ -47,7 +51,8 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
     try:
         settings = load_settings(path)
     except SettingsError as error:
-        yield Finding("configuration", "wrong", advice(error))
+        text, mend = told(error)
+        yield Finding("configuration", "wrong", text, mend or _MEND)
         return
     yield configuration.file(settings_path(path), settings)
     usable, said = True, set[str]()
@@ -58,7 +63,8 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
         except (FireForgetError, OSError) as error:
             usable &= check is not configuration.backends
             if str(error) not in said:  # what stops two checks is one finding
-                yield Finding(name, "wrong", advice(error))
+                text, mend = told(error)
+                yield Finding(name, "wrong", text, mend or _MEND)
             said.add(str(error))
     if usable:
         async for finding in adapters(settings, clock):

@@ -10,6 +10,7 @@ import msgspec
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
 from fireforget._refused import RefusedFile
+from fireforget._secrets import without_secrets
 from fireforget.abc import DeadLetter
 from fireforget.errors import PermanentError
 from fireforget.operations.progress import Progress, silent
@@ -35,10 +36,15 @@ class Found(msgspec.Struct, frozen=True):
     where: Literal["queue", "file"]
     letter: DeadLetter
 
+    @property
+    def reason(self) -> str:
+        """Why it is here; a traceback may quote a URL with credentials, and they are left out."""
+        return "\n".join(map(without_secrets, self.letter.reason.splitlines()))
+
     def as_json(self) -> dict[str, Any]:
         """All of it, flat."""
         fields: dict[str, Any] = msgspec.to_builtins(self.letter)
-        return {"where": self.where, **fields}
+        return {"where": self.where, **fields, "reason": self.reason}
 
 
 class Redriven(msgspec.Struct):

@@ -15,6 +15,7 @@ from fireforget._refused import RefusedFile
 from fireforget.abc import Finding
 from fireforget.errors import JournalError
 from fireforget.operations.journals import journals_of
+from fireforget.operations.ownership import existing, other_owner, unusable
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _NETWORKS: Final = frozenset({"9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
 _MEMORY: Final = frozenset({"ramfs", "tmpfs"})
 _MOUNTS: Final = Path("/proc/self/mounts")
+
+_ON_DISK: Final = "name a directory on a disk of this machine with journal.directory"
 
 _TOLERANCE_SECONDS: Final = 60.0
 """A clock may be off by so much before it is wrong."""
@@ -47,15 +50,23 @@ def journal_directory(settings: Settings, _clock: Clock) -> Iterator[Finding]:
         yield Finding(name, "wrong", f"{root}: no file can be made in {place} ({error.strerror})", mend)
         return
     except JournalError as error:
-        yield Finding(name, "wrong", f"{root}: {error}")
+        yield Finding(name, "wrong", f"{root}: {error}", _ON_DISK)
         return
+    closed, other = ", ".join(map(str, unusable(settings))), other_owner(settings)
+    if closed:
+        mend = "let them belong to the user of the application, as the directory does (chown)"
+        yield Finding(name, "wrong", f"another user has made {closed}", mend)
+    elif other:
+        text = f"{other[0]} belongs to {other[1]}, and this is root: what {other[1]} cannot do is not seen"
+        yield Finding(name, "warning", text, f"run this as the application's user, such as by 'sudo -u {other[1]}'")
     kind = file_system(place)
-    mend = "name a directory on a disk of this machine with journal.directory"
     if kind in _NETWORKS:
-        yield Finding(name, "wrong", f"{root} is on a network file system ({kind}), which a journal cannot use", mend)
+        yield Finding(
+            name, "wrong", f"{root} is on a network file system ({kind}), which a journal cannot use", _ON_DISK
+        )
     elif kind in _MEMORY:
-        yield Finding(name, "warning", f"{root} is in memory ({kind}): its events do not survive a restart", mend)
-    else:
+        yield Finding(name, "warning", f"{root} is in memory ({kind}): its events do not survive a restart", _ON_DISK)
+    elif not (closed or other):
         yield Finding(name, "ok", f"{root}" + ("" if root.is_dir() else " is made when it is first used"))
 
 
@@ -66,7 +77,11 @@ def journals(settings: Settings, _clock: Clock) -> Iterator[Finding]:
     ours, others = [each for each in waiting if each.ours], [each for each in waiting if not each.ours]
     for each in found:
         if each.problem:
-            yield Finding("journals", "wrong", each.problem)
+            mend = (
+                "what another version or another user wrote, that one drains; what is damaged, move out of "
+                f"{settings.journal_directory.absolute()} while no application runs, and keep it"
+            )
+            yield Finding("journals", "wrong", each.problem, mend)
         elif each.corrupt:
             mend = f"see what is damaged with 'fireforget journal verify {each.id}', and look at the disk"
             yield Finding("journals", "warning", f"{plural(each.corrupt, 'event')} of {each.id} lost to damage", mend)
@@ -81,7 +96,7 @@ def journals(settings: Settings, _clock: Clock) -> Iterator[Finding]:
         yield Finding("journals", "warning", _waiting(others, "that were meant for another queue"), mend)
     if not waiting and not any(each.problem or each.corrupt for each in found):
         pending = sum(each.pending or 0 for each in found)
-        text = f"{len(found)}, all of living processes, with {pending} events pending" if found else "none"
+        text = f"{len(found)}, none of them left alone, with {plural(pending, 'event')} pending" if found else "none"
         yield Finding("journals", "ok", text)
 
 
@@ -136,11 +151,6 @@ def clock(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield Finding("clock", "wrong", text, "set the clock of this machine, and let NTP keep it")
     else:
         yield Finding("clock", "ok", text)
-
-
-def existing(path: Path) -> Path:
-    """The directory, or the nearest one above it that is there."""
-    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def file_system(path: Path) -> str:

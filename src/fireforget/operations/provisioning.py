@@ -10,6 +10,7 @@ import anyio
 from fireforget._backends import Adapters
 from fireforget.abc import Provisioner, Step
 from fireforget.errors import PermanentError
+from fireforget.operations.ownership import refuse_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,18 @@ async def plan(settings: Settings) -> list[Step]:
     if settings.journal.durability != "none" and not await anyio.Path(root).is_dir():
         steps.append(Step(f"make the journal directory {root}", partial(_make_journal_directory, root)))
     return steps
+
+
+def check_user(settings: Settings) -> None:
+    """Refuse to make as root what on this machine belongs to somebody else; what is in a cloud, root may make.
+
+    Raises:
+        SettingsError: There is no such backend.
+        PermanentError: It is to be made by that user.
+    """
+    embedded = any(backend.embeddable for backend, _ in Adapters(settings).backends())
+    if embedded or not settings.journal_directory.is_dir():
+        refuse_root(settings)
 
 
 async def _make_journal_directory(root: Path) -> None:

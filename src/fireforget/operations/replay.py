@@ -15,6 +15,7 @@ from fireforget._hooks import Hooks
 from fireforget._journal import Journal, Options, adopt
 from fireforget._refused import RefusedFile
 from fireforget._site import journal_options, queue_digest
+from fireforget.errors import JournalError
 from fireforget.operations.journals import journals_of
 from fireforget.operations.progress import Progress, silent
 
@@ -68,24 +69,49 @@ async def replay(
         JournalError: A journal cannot be read.
     """
     adapters = Adapters(settings)
-    taken: list[Journal] = []
-    try:
-        for digest in _queues(settings, queue_digest(adapters.identity), other_queues=other_queues):
-            taken += adopt(settings.journal_directory, digest, journal_options(settings))
-        async with aclosing(adapters.queue()) as queue:
-            done = Replayed(len(taken))
-            if taken:
+    queues = _queues(settings, queue_digest(adapters.identity), other_queues=other_queues)
+    done, seen = Replayed(), set[str]()
+    async with aclosing(adapters.queue()) as queue:
+        while not done.pending and (taken := _take_over(settings, queues, seen)):
+            try:
                 await _publish(taken, queue, settings, done, progress, clock or SystemClock())
-    finally:
-        for journal in taken:
-            journal.close()
-    done.pending = sum(journal.pending for journal in taken)
-    done.left = {
-        each.id: each.problem or "its events were meant for another queue: --other-queues takes them, too"
-        for each in journals_of(settings)
-        if each.problem or (each.state == "dead" and not each.ours and not other_queues)
-    }
+            finally:
+                for journal in taken:
+                    journal.close()
+            done.journals += len(taken)
+            done.pending = sum(journal.pending for journal in taken)
+    for each in journals_of(settings):
+        if each.problem:
+            done.left[each.id] = each.problem
+        elif each.state == "dead" and each.queue not in queues:
+            done.left[each.id] = "its events were meant for another queue: --other-queues takes them, too"
+        elif each.state == "dead" and each.id not in seen and each.pending:
+            done.pending += each.pending
+            done.reason = done.reason or "its journal cannot be taken over now: see 'fireforget journal verify'"
     return done
+
+
+def _take_over(settings: Settings, queues: set[str], seen: set[str]) -> list[Journal]:
+    """Some journals that have not been taken over before, for each costs descriptors; none where there are no more.
+
+    Raises:
+        JournalError: One cannot be locked or read, and there has been no other.
+    """
+    taken: list[Journal] = []
+    for digest in queues:
+        try:
+            adopted = adopt(settings.journal_directory, digest, journal_options(settings))
+        except JournalError:
+            if not seen:
+                raise
+            continue  # the others are sent, and this one is told among what stays
+        for journal in adopted:
+            if journal.id in seen:
+                journal.close()  # what is finished, but cannot be removed
+            else:
+                taken.append(journal)
+                seen.add(journal.id)
+    return taken
 
 
 def _queues(settings: Settings, own: str, *, other_queues: bool) -> set[str]:
@@ -98,9 +124,9 @@ def _queues(settings: Settings, own: str, *, other_queues: bool) -> set[str]:
 async def _publish(
     taken: list[Journal], queue: Queue, settings: Settings, done: Replayed, progress: Progress, clock: Clock
 ) -> None:
-    total = sum(journal.pending for journal in taken)
+    total = done.delivered + done.dead_lettered + sum(journal.pending for journal in taken)
     hooks = Hooks()
-    progress(0, total)
+    progress(done.delivered + done.dead_lettered, total)
 
     @hooks.on_delivered
     def delivered(message: Message) -> None:

@@ -11,8 +11,8 @@ from fireforget.errors import SchemaError, SettingsError
 from fireforget.reporting import definition as shown
 from fireforget.reporting import kinds
 from fireforget.reporting.beside import LINES
-from fireforget.reporting.conditions import form_of
-from fireforget.reporting.values import Value, references, values_of
+from fireforget.reporting.conditions import form_of, is_void, texts_of
+from fireforget.reporting.values import BRACES, Value, references, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,10 +45,10 @@ def check(definition: Definition) -> None:
         _check_headline(definition.headline, measures)
     for number, notice in enumerate(definition.notices, start=1):
         with _at(f"[[notices]] {number}"):
-            _check_values(measures, notice.value, *references(notice.text))
+            _check_notice(notice, measures)
     for number, tile in enumerate(definition.tiles, start=1):
         with _at(f"[[tiles]] {number}"):
-            _check_values(measures, tile.value)
+            Value(tile.value, measures)
     for number, section in enumerate(definition.sections, start=1):
         for place, block in enumerate(section.blocks, start=1):
             with _at(f"[[sections]] {number} blocks {place}"):
@@ -56,25 +56,57 @@ def check(definition: Definition) -> None:
 
 
 def _check_measure(measure: Kind, measures: Mapping[str, Kind]) -> None:
+    if isinstance(measure, kinds.Eventful):
+        _check_events(measure)
     match measure:
         case kinds.Share():
-            if form_of(measure.hit) != "text" and measure.among:
-                raise SettingsError("among lists texts: leave it out where hit is none")
+            _check_share(measure)
         case kinds.Split():
-            form_of(*(choice.when for choice in measure.choices))
-            names = [choice.name for choice in measure.choices]
-            if len(set(names)) < len(names):
-                raise SettingsError("two choices have the same name")
+            _check_split(measure)
         case kinds.Ratio():
-            for name in (measure.part, measure.whole):
-                if not isinstance(Value(name, measures).measure, kinds.Count | kinds.Sum):
-                    message = f"{name!r} is neither a count nor a sum, of which alone a ratio is made"
-                    raise SettingsError(message)
+            _check_ratio(measure, measures)
+        case kinds.Pairs():
+            if measure.without in {"*", *measure.events}:
+                message = f"without = {measure.without!r} is never missing: name a type of its own"
+                raise SettingsError(message)
     for event_type in _named(measure):
         try:
             check_type_name(event_type)
         except SchemaError as error:
             raise SettingsError(str(error)) from error
+
+
+def _check_events(measure: kinds.Eventful) -> None:
+    if not measure.events:
+        raise SettingsError("event is an empty list: name a type, or write '*' for all")
+    for field, condition in measure.where.items():
+        if is_void(condition):
+            message = f"where lists no value for {field!r}: no event could fulfil it"
+            raise SettingsError(message)
+
+
+def _check_share(measure: kinds.Share) -> None:
+    if is_void(measure.hit):
+        raise SettingsError("hit is an empty list: name the values to be counted")
+    if form_of(measure.hit) != "text" and measure.among:
+        raise SettingsError("among lists texts: leave it out where hit is none")
+    if measure.among and (strange := texts_of(measure.hit) - set(measure.among)):
+        message = f"hit names {min(strange)!r}, which among does not list: write it there, too"
+        raise SettingsError(message)
+
+
+def _check_split(measure: kinds.Split) -> None:
+    form_of(*(choice.when for choice in measure.choices))
+    names = [choice.name for choice in measure.choices]
+    if len(set(names)) < len(names):
+        raise SettingsError("two choices have the same name")
+
+
+def _check_ratio(measure: kinds.Ratio, measures: Mapping[str, Kind]) -> None:
+    for name in (measure.part, measure.whole):
+        if not isinstance(Value(name, measures).measure, kinds.Count | kinds.Sum) or name not in measures:
+            message = f"{name!r} is neither a count nor a sum, of which alone a ratio is made"
+            raise SettingsError(message)
 
 
 def _named(measure: Kind) -> list[str]:
@@ -85,6 +117,26 @@ def _named(measure: Kind) -> list[str]:
     return [event_type for event_type in events if event_type != "*"]
 
 
+def _check_notice(notice: shown.Notice, measures: Mapping[str, Kind]) -> None:
+    _check_sentence(notice.text, measures)
+    value = Value(notice.value, measures)
+    whole = isinstance(value.measure, kinds.Share | kinds.Split | kinds.Pairs)
+    for bound in (notice.at_least, notice.below):
+        if bound is not None and bound > 1 and whole and value.format.unit == "percent":
+            message = (
+                f"{notice.value!r} is a share from 0 to 1, and {bound:g} is above: write {bound / 100:g} for {bound:g}%"
+            )
+            raise SettingsError(message)
+
+
+def _check_sentence(sentence: str, measures: Mapping[str, Kind]) -> None:
+    for reference in references(sentence):
+        Value(reference, measures)
+    if {"{", "}"} & set(BRACES.sub("", sentence)):
+        message = f"{sentence!r:.60} has a brace without its other one: write {{name}} for the value of a measure"
+        raise SettingsError(message)
+
+
 def _check_headline(headline: shown.Headline, measures: Mapping[str, Kind]) -> None:
     counted = Value(headline.count, measures)
     if not isinstance(counted.measure, kinds.Count) or counted.measure.nouns is None:
@@ -93,7 +145,8 @@ def _check_headline(headline: shown.Headline, measures: Mapping[str, Kind]) -> N
     if headline.across and Value(headline.across, measures).measure.nouns is None:
         message = f"across = {headline.across!r} needs a measure that has nouns"
         raise SettingsError(message)
-    _check_values(measures, *(reference for sentence in headline.sentences for reference in references(sentence)))
+    for sentence in headline.sentences:
+        _check_sentence(sentence, measures)
 
 
 def _check_block(block: shown.AnyBlock, measures: Mapping[str, Kind]) -> None:
@@ -130,13 +183,10 @@ def _check_chart(block: shown.ChartBlock, measures: Mapping[str, Kind]) -> None:
         raise SettingsError(message)
     if block.draw == "bars" and len(values) != 1:
         raise SettingsError("bars draw one value beside that of the period before: name one")
+    if len({(value.name, value.facet) for value in values}) < len(values):
+        raise SettingsError("one chart draws a value once: name each only once")
     if len({value.format for value in values}) > 1:
         raise SettingsError("one chart has one scale: draw values of different units in charts of their own")
-
-
-def _check_values(measures: Mapping[str, Kind], *named: str) -> None:
-    for reference in named:
-        Value(reference, measures)
 
 
 @contextmanager

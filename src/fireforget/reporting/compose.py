@@ -9,7 +9,7 @@ from fireforget.reporting.beside import Beside
 from fireforget.reporting.document import Cell, Document, Tile
 from fireforget.reporting.sections import sections
 from fireforget.reporting.values import Value, fill
-from fireforget.reporting.wording import change, plural
+from fireforget.reporting.wording import NOTHING, change, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def compose(report: Report) -> Document:
         span=_span(report),
         summary=_nothing(report) if report.empty else _summary(report),
         notices=tuple(_notices(report)),
-        tiles=() if report.empty else tuple(_tiles(report)),
+        tiles=() if report.empty else tuple(_tiles(report, beside)),
         sections=tuple(sections(beside, only_pipeline=report.empty)),
         footnotes=tuple(_footnotes(report)),
     )
@@ -131,28 +131,46 @@ def _flaws(figures: Figures) -> Iterator[str]:
 
 
 def _losses(health: Health) -> Iterator[str]:
+    """What was lost, and what waits for somebody. The journals' counts are of all time, so this says so."""
+    if health.dead_letters:
+        letters = plural(health.dead_letters, "message")
+        yield f"{letters} in the dead letters now: 'fireforget dead-letters' says why; mend it, and redrive."
     for count, fate in (
-        (health.dead_lettered, "went to the dead letters: see why, mend it, and redrive"),
-        (health.dropped, "dropped, since the journal was full: raise its max_bytes, or see why the queue is slow"),
+        (health.dead_lettered, "refused by the queue for good: 'fireforget dead-letters' says why"),
+        (health.dropped, "dropped, as the journal was full: raise its max_bytes, or see why the queue is slow"),
         (health.corrupt, "lost to damage of the journal's files: check the disk"),
     ):
         if count:
-            yield f"{plural(count, 'event')} {fate}."
+            verb = "was" if count == 1 else "were"
+            yield f"Since the journals were made, {plural(count, 'event')} {verb} {fate}."
+    if health.unread:
+        journals = plural(health.unread, "journal")
+        yield f"{journals} could not be read, so these counts are too low: 'fireforget journal list' says why."
     if health.unaccounted:
         yield f"{plural(abs(health.unaccounted), 'event')} unaccounted for: the pipeline's counts do not add up."
 
 
-def _tiles(report: Report) -> Iterator[Tile]:
+def _tiles(report: Report, beside: Beside) -> Iterator[Tile]:
+    """The headline numbers; of what has no data in this period nor in the one before there is none."""
     now, before = report.figures, report.before
     for tile in report.definition.tiles:
         value = Value(tile.value, report.definition.measures)
-        note = value.caveat(now)
+        if not beside.known(value):
+            continue
+        words, note = value.words(now), value.caveat(now)
+        if words == NOTHING:
+            note = note or f"no data; {value.words(before)} the {report.period.noun} before"
         by = value.changed(now, before)
-        yield Tile(tile.label or value.label, value.words(now), Cell() if note else Cell(by.text, by.mood), note)
+        told = not (note or beside.alone)
+        yield Tile(tile.label or value.label, words, Cell(by.text, by.mood) if told else Cell(), note)
 
 
 def _footnotes(report: Report) -> Iterator[str]:
-    yield "An event counts in the period of its request. Changes are against the period before it, of the same kind."
+    counts = "An event counts in the period of its request."
+    if report.before.events.total:
+        yield f"{counts} Changes are against the period before it, of the same kind."
+    else:
+        yield f"{counts} The period before it has no events, so nothing is compared."
     if not report.empty:
         measured = report.definition.measures.values()
         if any(isinstance(measure, kinds.Sessions) for measure in measured):

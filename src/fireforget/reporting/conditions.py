@@ -33,6 +33,20 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if (self.at_least is not None or self.below is not None) == bool(self.besides):
             raise ValueError("a condition has at_least, below or both, or it has except")
+        check_range(self.at_least, self.below)
+
+
+def check_range(at_least: float | None, below: float | None) -> None:
+    """See whether any number is in a range; each end may be None.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if at_least != at_least or below != below:  # noqa: PLR0124 - what NaN alone is
+        raise ValueError("nan is no bound: write a number")
+    if at_least is not None and below is not None and at_least >= below:
+        message = f"no number is at_least {at_least:g} and below {below:g}: exchange the two"
+        raise ValueError(message)
 
 
 Condition = Scalar | tuple[Scalar, ...] | Rule
@@ -43,8 +57,17 @@ def test(condition: Condition) -> Callable[[object], bool]:
     """The condition as a function of a value; a value of another kind fulfils it only where that is `except`."""
     if isinstance(condition, Rule):
         return _bounded(condition) if not condition.besides else _other(condition.besides)
-    wanted = {_typed(value) for value in _listed(condition)}
+    values = _listed(condition)
+    texts = texts_of(condition)
+    if len(texts) == len(set(values)):  # nearly always, and much quicker
+        return lambda value: isinstance(value, str) and value in texts
+    wanted = {_typed(value) for value in values}
     return lambda value: _typed(value) in wanted
+
+
+def is_void(condition: Condition) -> bool:
+    """It is a list of no values, which nothing can fulfil."""
+    return condition == ()
 
 
 def test_all(where: Mapping[str, Condition]) -> Callable[[Reading], bool] | None:

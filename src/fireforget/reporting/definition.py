@@ -31,6 +31,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fireforget.reporting.conditions import check_range
 from fireforget.reporting.kinds import Kind
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -72,14 +73,15 @@ class Notice(Declared, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.at_least is None and self.below is None:
             raise ValueError("a notice needs at_least, below or both")
+        check_range(self.at_least, self.below)
 
 
 class Shown(Declared, frozen=True, kw_only=True):
-    """A tile of ``[[tiles]]``, or a row of a table.
+    """A tile of ``[[tiles]]``, or a row of a table. What has no data in this period nor in the one before is left out.
 
     Args:
         value: Reference to the value.
-        label: Its name; empty for the label of the measure.
+        label: Its name; empty for the label of the measure, with the value behind it: ``Speed (p95)``.
     """
 
     value: Text
@@ -109,7 +111,8 @@ class TableBlock(Block, frozen=True, kw_only=True, tag="table"):
     """``show = "table"``: values, beside those of the period before, and how they changed.
 
     Args:
-        rows: References, or tables ``{ value = "speed.p50", label = "Half within" }``. What has no data is left out.
+        rows: References, or tables ``{ value = "speed.p50", label = "Half within" }``. What has no data in this period
+            nor in the one before is left out.
     """
 
     rows: Annotated[tuple[str | Shown, ...], msgspec.Meta(min_length=1)]

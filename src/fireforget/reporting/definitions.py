@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import msgspec
 
-from fireforget._unfit import suggest
+from fireforget._unfit import explain, suggest
 from fireforget.errors import SettingsError
 from fireforget.reporting.checks import check
-from fireforget.reporting.conditions import Rule
 from fireforget.reporting.definition import AnyBlock, Definition, Headline, Notice, SectionShown, Shown
-from fireforget.reporting.kinds import Also, Choice, Kind
+from fireforget.reporting.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +26,8 @@ REFERENCE: Final = "questions"
 BUILT_IN: Final = (REFERENCE, "http")
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<at>[^`]*)`)?")
-_NESTED: Final = (Shown, Choice, Also, Rule)
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 def load(source: str) -> Definition:
@@ -48,7 +45,7 @@ def load(source: str) -> Definition:
         message = f"there is no report definition {source!r}, and no file without .toml{suggest(source, BUILT_IN)}"
         raise SettingsError(message)
     try:
-        return parse(Path(source).read_text(encoding="utf-8"), source)
+        return parse(Path(source).read_text(encoding="utf-8-sig"), source)
     except OSError as error:
         message = f"cannot read the report definition {source}: {error.strerror}"
         raise SettingsError(message) from error
@@ -121,37 +118,27 @@ def _tagged(known: object, union: Any, tag: str, place: str) -> Any:
     table = _table(known, place)
     by_tag = {kind.__struct_config__.tag: kind for kind in get_args(union)}
     said = table.get(tag)
-    if said not in by_tag:
+    if not isinstance(said, str) or said not in by_tag:
         problem = f"{tag} = {said!r} is not known" if tag in table else f"{tag} is missing"
         message = f"{place}: {problem}{suggest(str(said), by_tag)}"
         raise SettingsError(message)
     return _convert(table, by_tag[said], place)
 
 
-def _convert(known: object, kind: type[T], place: str) -> T:
+def _convert(known: object, kind: type[S], place: str) -> S:
     try:
         return msgspec.convert(known, kind)
     except msgspec.ValidationError as error:
-        unknown = _UNKNOWN.fullmatch(str(error))
-        if unknown is None:
-            message = f"{place}: {str(error).replace('`$.', '`')}"
-            raise SettingsError(message) from None
-        config = getattr(kind, "__struct_config__", None)
-        keys = getattr(kind, "__struct_encode_fields__", ())
-        if unknown["at"]:
-            keys = tuple(key for nested in _NESTED for key in nested.__struct_encode_fields__)
-        elif config is not None and config.tag_field:
-            keys = (config.tag_field, *keys)
-        inside = f" {unknown['at'].lstrip('.')}" if unknown["at"] else ""
-        message = f"{place}{inside}: unknown key {unknown['key']!r}{suggest(unknown['key'], keys)}"
-        raise SettingsError(message) from None
+        why = explain(known, kind, strict=True, variables={}, place=place)
+        raise SettingsError(why or f"{place}: {str(error).partition(' - at ')[0]}") from None
 
 
 def _listed(table: Mapping[str, Any], key: str, place: str) -> list[tuple[object, str]]:
     """The tables of a list, each with its place for a message."""
     known = table.get(key, [])
     if not isinstance(known, list):
-        message = f"{place} is not a list of tables"
+        written = place if place.startswith("[[") and place.endswith("]]") else f"{key} = [{{ ... }}]"
+        message = f"{place} is not a list of tables: write {written}"
         raise SettingsError(message)
     return [(item, f"{place} {number}") for number, item in enumerate(known, start=1)]
 

@@ -148,9 +148,15 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True, tag="parts"):
-    """The groups, in the order of their first appearance."""
+    """The largest groups.
+
+    Args:
+        parts: Those with the largest sums, the largest first; all others together come last.
+        slack: How much of a group's sum may be among all others at most; 0 where the groups are exact.
+    """
 
     parts: tuple[Part, ...] = ()
+    slack: float = 0
 
 
 class Money(msgspec.Struct, frozen=True):

@@ -22,6 +22,8 @@ Path = Annotated[str, msgspec.Meta(min_length=1)]
 MOST: float = 1e15
 """The largest number that is believed where a definition names none."""
 
+Most = Annotated[float, msgspec.Meta(gt=0, le=1e300)]
+
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What all kinds have in common.
@@ -60,16 +62,22 @@ class Numeric(Eventful, frozen=True, kw_only=True):
     Args:
         field: The field with the number, 0 or more.
         most: The largest number that is believed. 10¹⁵.
-        unit: How it is written: ``"number"``, or as a time or size: ``"ms"``, ``"s"``, ``"bytes"``.
-        decimals: Digits after the point of a number.
+        unit: How it is written: ``"number"``, as a time or size: ``"ms"``, ``"s"``, ``"bytes"``; or as a share, 0.42 as
+            42%: ``"percent"``.
+        decimals: Digits after the point of a number; only where `unit` is ``"number"``, the others choose their own.
         suffix: What is written behind a number, such as ``" kg"``.
     """
 
     field: Path
-    most: Annotated[float, msgspec.Meta(gt=0)] = MOST
+    most: Most = MOST
     unit: Unit = "number"
     decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
     suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.decimals and self.unit != "number":
+            message = f"a number of the unit {self.unit} has as many digits as it needs: leave decimals out"
+            raise ValueError(message)
 
 
 class Count(Eventful, frozen=True, kw_only=True, tag="count"):
@@ -99,7 +107,7 @@ class Groups(Numeric, frozen=True, kw_only=True, tag="groups"):
 
     Args:
         by: The field with the text to group by; empty where `field` is a mapping of numbers by name.
-        rows: Most groups; the first so many names have one of their own, all others share one.
+        rows: How many are shown, those with the largest sums; all others share one more.
     """
 
     by: str = ""
@@ -154,7 +162,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         when: The condition on the field; the first choice that fits counts.
         label: Its name in a table; empty for `name`.
         better: As for a measure.
-        tone: Its colour: ``"good"``, ``"middling"``, ``"bad"``, ``"low"``, ``"high"`` or ``"before"`` (grey).
+        tone: Its colour: ``"good"`` (green), ``"middling"`` (yellow), ``"bad"`` (red), ``"low"`` (blue), ``"high"`` and
+            ``"now"`` (orange) or ``"before"`` (grey).
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -220,13 +229,13 @@ class Models(Eventful, frozen=True, kw_only=True, tag="models"):
         input: The field with the tokens it read.
         output: The field with the tokens it wrote.
         most: The most tokens of one event that are believed.
-        rows: Most models; all others share one row.
+        rows: How many are shown, those with the most tokens; all others share one more.
     """
 
     model: Path = "model"
     input: Path = "input_tokens"
     output: Path = "output_tokens"
-    most: Annotated[float, msgspec.Meta(gt=0)] = 100_000_000
+    most: Most = 100_000_000
     rows: Rows = 20
 
 

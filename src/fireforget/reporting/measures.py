@@ -12,22 +12,14 @@ from array import array
 from collections import Counter
 from hashlib import blake2b
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final
 
 from fireforget.reporting.figures import Average, Ranked, Ranking, Ratio, Spread, Uniques
 from fireforget.reporting.legible import label
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 DISTINCT_KEPT: Final = 65_536
 VALUES_KEPT: Final = 500_000
 KEYS_KEPT: Final = 20_000
-GROUPS_KEPT: Final = 50
-
-OTHER: Final = "(all others)"
-
-M = TypeVar("M")
 
 
 class Count:
@@ -39,6 +31,15 @@ class Count:
     def add(self, amount: int = 1) -> None:
         """Count `amount` more."""
         self.value += amount
+
+    @property
+    def weight(self) -> float:
+        """How large it is among others of a `Grouped`."""
+        return self.value
+
+    def merge(self, other: Count) -> None:
+        """Count what the other one counted."""
+        self.value += other.value
 
 
 class Share:
@@ -137,8 +138,23 @@ class Percentiles:
             return
         self._values.append(value)
         if self._count > self._kept:
-            self._buckets = Counter(map(_bucket, self._values))
-            self._values = array("d")
+            self._in_buckets()
+
+    @property
+    def weight(self) -> float:
+        """How large it is among others of a `Grouped`: the sum of its values."""
+        return self.total
+
+    def merge(self, other: Percentiles) -> None:
+        """Take all values of the other one."""
+        self._count += other._count
+        self.total += other.total
+        if other._buckets is not None:
+            self._in_buckets().update(other._buckets)
+        elif self._buckets is not None or self._count > self._kept:
+            self._in_buckets().update(map(_bucket, other._values))
+        else:
+            self._values.extend(other._values)
 
     def figure(self) -> Spread:
         """The percentiles 50, 95 and 99."""
@@ -151,6 +167,13 @@ class Percentiles:
         else:
             p50, p95, p99 = (_of_rank(self._buckets, rank) for rank in ranks)
         return Spread(self._count, p50, p95, p99, exact=self._buckets is None)
+
+    def _in_buckets(self) -> Counter[int]:
+        """The values counted in buckets, from now on at the latest."""
+        if self._buckets is None:
+            self._buckets = Counter(map(_bucket, self._values))
+            self._values = array("d")
+        return self._buckets
 
 
 class Top:
@@ -196,29 +219,6 @@ class Top:
         self._slack += toll
         self._counts = {key: count - toll for key, count in self._counts.items() if count > toll}
         self._labels = {key: self._labels[key] for key in self._counts}
-
-
-class Grouped(Generic[M]):
-    """One measure for each name; names beyond the first `kept` share the measure of `OTHER`."""
-
-    def __init__(self, make: Callable[[], M], kept: int = GROUPS_KEPT) -> None:
-        self._make = make
-        self._kept = kept
-        self._groups: dict[str, M] = {}
-
-    def of(self, name: str) -> M:
-        """The measure of that name."""
-        shown = label(name)
-        if shown not in self._groups and len(self._groups) >= self._kept:
-            shown = OTHER
-        group = self._groups.get(shown)
-        if group is None:
-            group = self._groups[shown] = self._make()
-        return group
-
-    def __iter__(self) -> Iterator[tuple[str, M]]:
-        """The names with their measures, in the order of their first appearance."""
-        return iter(self._groups.items())
 
 
 def _hash(text: str) -> int:

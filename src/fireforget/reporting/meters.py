@@ -5,12 +5,14 @@ Which field feeds a meter is the definition's business; how a value is kept with
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fireforget.reporting import kinds
 from fireforget.reporting.conditions import form_of, test
 from fireforget.reporting.figures import Figure, ModelUsage, Part, Parts, Ratio, Shares, Total, Usage
-from fireforget.reporting.measures import Count, Distinct, Grouped, Mean, Percentiles, Share, Top
+from fireforget.reporting.grouped import GROUPS_KEPT, OTHER, Grouped
+from fireforget.reporting.measures import Count, Distinct, Mean, Percentiles, Share, Top
 from fireforget.reporting.prices import total
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from fireforget.reporting.reading import Reading
 
 UNNAMED_MODEL: Final = "(no model named)"
+
+VALUES_OF_GROUP: Final = 20_000
+"""How many values percentiles keep for each group before they become approximate."""
 
 
 class Meter(Protocol):
@@ -89,7 +94,7 @@ class GroupsMeter:
 
     def __init__(self, measure: kinds.Groups) -> None:
         self._measure = measure
-        self._groups = Grouped(Percentiles, measure.rows)
+        self._groups = Grouped(partial(Percentiles, VALUES_OF_GROUP))
 
     def add(self, reading: Reading) -> None:
         """Take the event's number or numbers."""
@@ -103,8 +108,9 @@ class GroupsMeter:
             self._groups.of(group).add(value)
 
     def figure(self) -> Parts:
-        """The groups."""
-        return Parts(tuple(Part(name, values.figure(), values.total) for name, values in self._groups))
+        """The groups with the largest sums."""
+        largest = self._groups.largest(self._measure.rows)
+        return Parts(tuple(Part(name, values.figure(), values.total) for name, values in largest), self._groups.slack)
 
 
 class DistinctMeter:
@@ -174,39 +180,50 @@ class TopMeter:
 
     def __init__(self, measure: kinds.Top) -> None:
         self._measure = measure
+        self._texts = _texts_of(measure)
         self._top = Top()
 
     def add(self, reading: Reading) -> None:
         """Take the event's value or values."""
-        measure = self._measure
-        note = (reading.text(measure.note) or "") if measure.note else ""
+        note = (reading.text(self._measure.note) or "") if self._measure.note else ""
         for text in self._texts(reading):
             self._top.add(text, note)
-
-    def _texts(self, reading: Reading) -> tuple[str, ...]:
-        field = self._measure.field
-        match self._measure.form:
-            case "list":
-                return reading.texts(field)
-            case "number":
-                number = reading.whole(field, most=kinds.MOST)
-                return () if number is None else (str(number),)
-            case _:
-                text = reading.text(field)
-                return () if text is None else (text,)
 
     def figure(self) -> Figure:
         """The top of the list."""
         return self._top.figure(self._measure.rows)
 
 
+def _texts_of(measure: kinds.Top) -> Callable[[Reading], tuple[str, ...]]:
+    """How the values that a `Top` counts are read."""
+    field = measure.field
+    match measure.form:
+        case "list":
+            return lambda reading: reading.texts(field)
+        case "number":
+            return lambda reading: _told(reading.whole(field, most=kinds.MOST))
+        case _:
+            return lambda reading: _told(reading.text(field))
+
+
+def _told(value: str | int | None) -> tuple[str, ...]:
+    return () if value is None else (str(value),)
+
+
 class _Used:
     """What one model did."""
 
     def __init__(self) -> None:
-        self.responses = Count()
-        self.input_tokens = Count()
-        self.output_tokens = Count()
+        self.responses = self.input_tokens = self.output_tokens = 0
+
+    @property
+    def weight(self) -> float:
+        return self.input_tokens + self.output_tokens
+
+    def merge(self, other: _Used) -> None:
+        self.responses += other.responses
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
 
 
 class ModelsMeter:
@@ -214,30 +231,49 @@ class ModelsMeter:
 
     def __init__(self, measure: kinds.Models, prices: PriceList) -> None:
         self._measure, self._prices = measure, prices
-        self._models = Grouped(_Used, measure.rows)
+        self._models = Grouped(_Used)
 
     def add(self, reading: Reading) -> None:
         """Take the event, if it names a model or tokens."""
         measure = self._measure
         model = reading.text(measure.model)
-        tokens = [reading.whole(path, most=measure.most) for path in (measure.input, measure.output)]
-        if model is None and tokens == [None, None]:
+        read, written = (reading.whole(path, most=measure.most) for path in (measure.input, measure.output))
+        if model is None and read is None and written is None:
             return
         used = self._models.of(UNNAMED_MODEL if model is None else model)
-        used.responses.add()
-        used.input_tokens.add(tokens[0] or 0)
-        used.output_tokens.add(tokens[1] or 0)
+        used.responses += 1
+        used.input_tokens += read or 0
+        used.output_tokens += written or 0
 
     def figure(self) -> Usage:
         """The models, those that used most tokens first."""
-        used = (
-            ModelUsage(name, model.responses.value, read, written, self._prices.cost(name, read, written))
-            for name, model in self._models
-            for read, written in [(model.input_tokens.value, model.output_tokens.value)]
-        )
-        models = tuple(sorted(used, key=lambda usage: (-usage.tokens, -usage.responses, usage.model)))
-        unpriced = tuple(model.model for model in models if model.cost is None and model.tokens)
-        return Usage(models, total(models), unpriced)
+        used = [
+            ModelUsage(
+                name,
+                model.responses,
+                model.input_tokens,
+                model.output_tokens,
+                self._prices.cost(name, model.input_tokens, model.output_tokens),
+            )
+            for name, model in self._models.largest(GROUPS_KEPT)
+        ]
+        used.sort(key=lambda usage: (usage.model == OTHER, -usage.tokens, -usage.responses, usage.model))
+        shown, others = used[: self._measure.rows], used[self._measure.rows :]
+        models = (*shown, _together(others)) if others else tuple(shown)
+        unpriced = tuple(model.model for model in used if model.cost is None and model.tokens)
+        return Usage(models, total(used), unpriced)
+
+
+def _together(models: list[ModelUsage]) -> ModelUsage:
+    """Models as one; what they cost is said where that is in one currency."""
+    costs = total(models)
+    return ModelUsage(
+        OTHER,
+        sum(model.responses for model in models),
+        sum(model.input_tokens for model in models),
+        sum(model.output_tokens for model in models),
+        costs[0] if len(costs) == 1 else None,
+    )
 
 
 def reader(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from fireforget.errors import SchemaError
 from fireforget.reporting.legible import label
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
     from datetime import datetime
 
     from fireforget._event import Event
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
 MOST_ITEMS: Final = 200
 """Most items of one list or mapping that are looked at."""
-
-_UNREAD: Final[Any] = object()
-
-T = TypeVar("T")
 
 
 class Reading:
@@ -44,56 +39,75 @@ class Reading:
         self.unusable: dict[str, int] = {}
         self._types = types
         self._data: Mapping[Any, Any] | None = None
-        self._known: dict[Hashable, Any] = {}
 
     def text(self, path: str) -> str | None:
         """A text."""
-        return self._read((path, "text"), path, lambda value: value if isinstance(value, str) else None)
+        value = self.raw(path)
+        if value is None or isinstance(value, str):
+            return value
+        self.refuse(path)
+        return None
 
     def choice(self, path: str, among: frozenset[str]) -> str | None:
         """One of a few texts."""
-        return self._read((path, among), path, lambda value: _one_of(value, among))
+        value = self.raw(path)
+        if value is None or (isinstance(value, str) and value in among):
+            return value
+        self.refuse(path)
+        return None
 
     def flag(self, path: str) -> bool | None:
         """True or false; nothing else counts as either."""
-        return self._read((path, "flag"), path, lambda value: value if isinstance(value, bool) else None)
+        value = self.raw(path)
+        if value is None or isinstance(value, bool):
+            return value
+        self.refuse(path)
+        return None
 
     def number(self, path: str, *, most: float) -> float | None:
         """A number from 0 to `most`."""
-        return self._read((path, "number", most), path, lambda value: float(value) if _is_number(value, most) else None)
+        value = self.raw(path)
+        if _is_number(value, most):
+            return float(value)
+        if value is not None:
+            self.refuse(path)
+        return None
 
     def whole(self, path: str, *, most: float) -> int | None:
         """A whole number from 0 to `most`."""
-
-        def read(value: object) -> int | None:
-            return int(value) if _is_number(value, most) and value == int(value) else None
-
-        return self._read((path, "whole", most), path, read)
+        value = self.raw(path)
+        if _is_number(value, most) and value == int(value):
+            return int(value)
+        if value is not None:
+            self.refuse(path)
+        return None
 
     def texts(self, path: str) -> tuple[str, ...]:
         """The different texts of a list, in its order; each item that is none counts as unusable."""
-
-        def read(value: object) -> tuple[str, ...] | None:
-            if not isinstance(value, list | tuple):
-                return None
-            items = value[:MOST_ITEMS]
-            self.refuse(path, sum(item is not None and not isinstance(item, str) for item in items))
-            return tuple(dict.fromkeys(item for item in items if isinstance(item, str)))
-
-        return self._read((path, "texts"), path, read) or ()
+        value = self.raw(path)
+        if not isinstance(value, list | tuple):
+            self.refuse(path, int(value is not None))
+            return ()
+        items = value[:MOST_ITEMS]
+        found = dict.fromkeys(item for item in items if isinstance(item, str))
+        self.refuse(path, sum(item is not None and not isinstance(item, str) for item in items))
+        return tuple(found)
 
     def numbers(self, path: str, *, most: float) -> tuple[tuple[str, float], ...]:
         """The numbers of a mapping by name, each from 0 to `most`; what is none counts as unusable."""
-
-        def read(value: object) -> tuple[tuple[str, float], ...] | None:
-            if not isinstance(value, Mapping):
-                return None
-            items = list(islice(value.items(), MOST_ITEMS))
-            usable = [isinstance(key, str) and _is_number(number, most) for key, number in items]
-            self.refuse(path, sum(not fit and item[1] is not None for fit, item in zip(usable, items, strict=True)))
-            return tuple((item[0], float(item[1])) for fit, item in zip(usable, items, strict=True) if fit)
-
-        return self._read((path, "numbers", most), path, read) or ()
+        value = self.raw(path)
+        if not isinstance(value, Mapping):
+            self.refuse(path, int(value is not None))
+            return ()
+        found: list[tuple[str, float]] = []
+        unfit = 0
+        for key, number in islice(value.items(), MOST_ITEMS):
+            if isinstance(key, str) and _is_number(number, most):
+                found.append((key, float(number)))
+            else:
+                unfit += number is not None
+        self.refuse(path, unfit)
+        return tuple(found)
 
     def raw(self, path: str) -> object:
         """The value as it is; None where there is none."""
@@ -119,25 +133,11 @@ class Reading:
         self._data = data if isinstance(data, Mapping) else {}
         return self._data
 
-    def _read(self, key: Hashable, path: str, read: Callable[[object], T | None]) -> T | None:
-        known: T | None = self._known.get(key, _UNREAD)
-        if known is _UNREAD:
-            value = self.raw(path)
-            known = None if value is None else read(value)
-            if known is None and value is not None:
-                self.refuse(path)
-            self._known[key] = known
-        return known
-
     def refuse(self, path: str, times: int = 1) -> None:
         """Count a field as unusable; two measures that read it in two ways find one fault and not two."""
         if times:
             name = f"{label(self.event.type)}.{path}"
             self.unusable[name] = max(times, self.unusable.get(name, 0))
-
-
-def _one_of(value: object, among: Collection[str]) -> str | None:
-    return value if isinstance(value, str) and value in among else None
 
 
 def _is_number(value: object, most: float) -> TypeGuard[int | float]:

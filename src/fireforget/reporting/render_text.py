@@ -53,13 +53,14 @@ def _block(block: Table | Chart | Note) -> Iterator[str]:
 
 
 def _as_table(chart: Chart) -> Table:
-    """The values of a chart as a table; the first series also as bars."""
-    first = [value or 0 for value in chart.series[0].values]
-    highest = max(first, default=0)
+    """The values of a chart as a table; the first series also as bars, and of a stack the whole height of it."""
+    drawn = chart.series if chart.kind == "stack" else chart.series[:1]
+    heights = [sum(value or 0 for value in values) for values in zip(*(series.values for series in drawn), strict=True)]
+    highest = max(heights, default=0)
     rows = []
     for number, name in enumerate(chart.labels):
         values = (chart.words(series.values[number]) for series in chart.series)
-        bar = first[number] / highest if highest else 0
+        bar = heights[number] / highest if highest else 0
         rows.append(Row.of(name, *values, bar=bar))
     return Table((chart.title, *(series.name for series in chart.series)), tuple(rows))
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fireforget.reporting.definition import Definition
 from fireforget.reporting.figures import Figures
 from fireforget.reporting.period import Period
+
+if TYPE_CHECKING:
+    from fireforget._journal import Counts
+    from fireforget.abc import Depth
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +27,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         dropped: Of these, events given up when the journal was full.
         corrupt: Of these, events whose record was damaged.
         refused: Events that were never accepted: too large, unserializable, or the journal was full.
+        unread: Journals that could not be read, whose events are in none of these counts.
         queue_depth: Messages waiting in the queue now.
+        dead_letters: Messages among the queue's dead letters now.
     """
 
     accepted: int | None = None
@@ -32,7 +39,34 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int | None = None
     corrupt: int | None = None
     refused: int | None = None
+    unread: int | None = None
     queue_depth: int | None = None
+    dead_letters: int | None = None
+
+    @classmethod
+    def of(cls, counts: Counts | None, depth: Depth | None = None, *, unread: int = 0) -> Health:
+        """Make it of what is known.
+
+        Args:
+            counts: Of all journals, as `fireforget.site_counts` gives them; None where there are no journals.
+            depth: What the queue says of itself; None where it says nothing.
+            unread: Journals that are not in the counts, since they could not be read.
+        """
+        waiting, dead = (depth.visible, depth.dead) if depth is not None else (None, None)
+        if counts is None:
+            return cls(queue_depth=waiting, dead_letters=dead)
+        return cls(
+            accepted=counts.accepted,
+            delivered=counts.delivered,
+            pending=counts.pending,
+            dead_lettered=counts.dead_lettered,
+            dropped=sum(counts.dropped.values()),
+            corrupt=counts.corrupt,
+            refused=sum(counts.refused.values()),
+            unread=unread,
+            queue_depth=waiting,
+            dead_letters=dead,
+        )
 
     @property
     def counts(self) -> tuple[tuple[str, int | None], ...]:
@@ -45,7 +79,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
             ("Dropped", self.dropped),
             ("Corrupt", self.corrupt),
             ("Refused, so never accepted", self.refused),
+            ("Journals that could not be read", self.unread or None),
             ("Messages in the queue now", self.queue_depth),
+            ("Messages in the dead letters now", self.dead_letters),
         )
 
     @property

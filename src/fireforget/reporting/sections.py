@@ -8,6 +8,7 @@ from fireforget.reporting import definition as shown
 from fireforget.reporting import wording
 from fireforget.reporting.document import Block, Note, Row, Section, Table
 from fireforget.reporting.figures import Orphans, Parts, Ranking, Spread, Usage
+from fireforget.reporting.grouped import OTHER
 from fireforget.reporting.kinds import Groups
 from fireforget.reporting.survey import events_of
 from fireforget.reporting.wording import NOTHING, Format, percent, quantity
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fireforget.reporting.beside import Beside
+
+_NAMED: Final = 5
+"""Models that are named as lacking a price; the table above shows the others."""
+_TYPES_SHOWN: Final = 10
 
 
 def sections(beside: Beside, *, only_pipeline: bool = False) -> Iterator[Section]:
@@ -68,19 +73,23 @@ def _ranking(beside: Beside, block: shown.RankingBlock) -> Iterator[Block]:
 
 
 def _groups(beside: Beside, block: shown.GroupsBlock) -> Iterator[Block]:
-    parts = beside.now.of(block.measure, Parts).parts
+    figure = beside.now.of(block.measure, Parts)
+    parts = figure.parts
     measure = beside.definition.measures[block.measure]
     if not parts or not isinstance(measure, Groups):
         return
     form = Format(measure.unit, measure.decimals, measure.suffix)
     everything = sum(part.total for part in parts)
     rows = []
-    for part in sorted(parts, key=lambda part: (-part.total, part.name)):
+    for part in parts:
         share = part.total / everything if everything else None
         values = map(form.words, (part.spread.p50, part.spread.p95, part.spread.p99))
         rows.append(Row.of(part.name, *values, percent(share), bar=share))
     yield Table((block.title, "p50", "p95", "p99", "Share"), tuple(rows))
     yield from _inexact(*(part.spread for part in parts))
+    if figure.slack and everything:
+        most = percent(figure.slack / everything)
+        yield Note(f"There were too many to keep each: of one, up to {most} of everything may be among all others.")
 
 
 def _inexact(*spreads: Spread) -> Iterator[Block]:
@@ -102,7 +111,9 @@ def _models(beside: Beside, block: shown.ModelsBlock) -> Iterator[Block]:
         rows.append(Row.of("All", *sums, wording.moneys(now.cost), total=True))
     yield Table(("Model", block.counted, "Tokens in", "Tokens out", "Cost"), tuple(rows))
     if now.unpriced:
-        names = ", ".join(now.unpriced)
+        names = ", ".join(now.unpriced[:_NAMED])
+        if len(now.unpriced) > _NAMED:
+            names += f" and {len(now.unpriced) - _NAMED} more"
         yield Note(f"No price given for {names}: write it into [report.prices], per million tokens.")
 
 
@@ -117,8 +128,10 @@ def _events(beside: Beside, block: shown.EventsBlock) -> Iterator[Block]:
     measured = {event for measure in beside.definition.measures.values() for event in events_of(measure)}
     others = [row for row in beside.now.events.rows if row.label not in measured]
     if others:
-        counted = (Row.of(row.label, quantity(row.count)) for row in others)
-        yield Table((block.title, "Events"), tuple(counted))
+        rows = [Row.of(row.label, quantity(row.count)) for row in others[:_TYPES_SHOWN]]
+        if len(others) > _TYPES_SHOWN:
+            rows.append(Row.of(OTHER, quantity(sum(row.count for row in others[_TYPES_SHOWN:]))))
+        yield Table((block.title, "Events"), tuple(rows))
 
 
 def _pipeline(beside: Beside, _: shown.PipelineBlock) -> Iterator[Block]:

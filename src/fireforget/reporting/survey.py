@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fireforget._event import uuid7_time
 from fireforget.reporting import kinds, meters, request_meters
 from fireforget.reporting.conditions import test_all
 from fireforget.reporting.figures import Figure, Figures, Ranked, Ranking, Ratio, Slice, Total
-from fireforget.reporting.legible import label
-from fireforget.reporting.measures import VALUES_KEPT, Count, Grouped
+from fireforget.reporting.grouped import Grouped
+from fireforget.reporting.measures import VALUES_KEPT, Count
 from fireforget.reporting.reading import Reading
 from fireforget.reporting.request_meters import Request, RequestMeter
 from fireforget.reporting.timeline import Timeline
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 VALUES_OF_SLICE: Final = 20_000
 """How many values percentiles keep for a day of a chart before they become approximate."""
+
+_ROWS: Final = 50
+"""How many types of events, and fields that could not be used, are named in the figures."""
 
 _ANY: Final = "*"
 
@@ -65,11 +67,11 @@ class Survey:
         self._request: Request | None = None
         self._piece: dict[str, Meter] = {}
         self._unreadable = 0
-        self._unusable: Counter[str] = Counter()
+        self._unusable = Grouped(Count)
 
     def add(self, event: Event) -> None:
         """Take the next event. Whatever it carries, this does not raise."""
-        self._events.of(label(event.type)).add()
+        self._events.of(event.type).add()
         request = self._request_of(event)
         feeds = self._feeds.get(event.type)
         if feeds is None:
@@ -81,8 +83,8 @@ class Survey:
                 if charted:
                     self._piece[name].add(reading)
         self._unreadable += reading.unreadable
-        if reading.unusable:
-            self._unusable.update(reading.unusable)
+        for field, times in reading.unusable.items():
+            self._unusable.of(field).add(times)
 
     def figures(self) -> Figures:
         """The figures of all events so far; the open request is closed with this."""
@@ -100,7 +102,7 @@ class Survey:
                 for start, label, piece in self._timeline
             ),
             unreadable=self._unreadable,
-            unusable=tuple(Ranked(field, count) for field, count in sorted(self._unusable.items())),
+            unusable=_ranking(self._unusable).rows,
         )
 
     def _request_of(self, event: Event) -> Request:
@@ -206,6 +208,5 @@ def _ratio(measure: kinds.Ratio, found: dict[str, Figure]) -> Ratio:
 
 
 def _ranking(groups: Grouped[Count]) -> Ranking:
-    counted = (Ranked(name, count.value) for name, count in groups)
-    rows = sorted(counted, key=lambda row: (-row.count, row.label))
-    return Ranking(tuple(rows), sum(row.count for row in rows))
+    rows = tuple(Ranked(name, count.value) for name, count in groups.largest(_ROWS))
+    return Ranking(rows, sum(row.count for row in rows))

@@ -46,7 +46,7 @@ FACETS: Final[dict[type, tuple[str, ...]]] = {
 }
 """What the measures of a kind have to offer; the first is meant where none is named."""
 
-_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+BRACES: Final = re.compile(r"\{([^{}]*)\}")
 
 
 class Value:
@@ -61,7 +61,7 @@ class Value:
     """
 
     def __init__(self, reference: str, measures: Mapping[str, kinds.Kind]) -> None:
-        self.name, _, facet = reference.partition(".")
+        self.name, point, facet = reference.partition(".")
         if self.name not in measures:
             message = f"there is no measure {self.name!r}{suggest(self.name, measures)}"
             raise SettingsError(message)
@@ -70,8 +70,8 @@ class Value:
         if not known:
             message = f"{self.name!r} has no single value: a block of its own shows it"
             raise SettingsError(message)
-        if facet not in known and (facet or isinstance(self.measure, kinds.Split)):
-            problem = f"has no value {facet!r}" if facet else "has one value for each choice, and none is named"
+        if facet not in known and (point or isinstance(self.measure, kinds.Split)):
+            problem = f"has no value {facet!r}" if point else "has one value for each choice, and none is named"
             message = f"{self.name!r} {problem}{suggest(facet, known)}"
             raise SettingsError(message)
         self.facet = facet or known[0]
@@ -81,7 +81,9 @@ class Value:
         """Its name for readers."""
         if choice := self._choice:
             return choice.label or choice.name
-        return self.measure.label or self.name.replace("_", " ").capitalize()
+        name = self.measure.label or self.name.replace("_", " ").capitalize()
+        plain = self.facet == FACETS[type(self.measure)][0] and not isinstance(self.measure, kinds.Percentiles)
+        return name if plain else f"{name} ({self.facet})"
 
     @property
     def short(self) -> str:
@@ -207,7 +209,7 @@ def values_of(reference: str, measures: Mapping[str, kinds.Kind]) -> list[Value]
 
 def references(sentence: str) -> list[str]:
     """The references that stand in a sentence."""
-    return _BRACES.findall(sentence)
+    return BRACES.findall(sentence)
 
 
 def fill(sentence: str, figures: Figures, measures: Mapping[str, kinds.Kind]) -> str | None:
@@ -215,7 +217,7 @@ def fill(sentence: str, figures: Figures, measures: Mapping[str, kinds.Kind]) ->
     values = {reference: Value(reference, measures) for reference in references(sentence)}
     if any(value.blank(figures) or value.number(figures) is None for value in values.values()):
         return None
-    return _BRACES.sub(lambda found: values[found[1]].phrase(figures), sentence)
+    return BRACES.sub(lambda found: values[found[1]].phrase(figures), sentence)
 
 
 def _amount(usage: Usage) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,10 +20,10 @@ from fireforget._process import finish_work, members
 from fireforget._schema import shared_types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from fireforget._event import Event
+    from fireforget._event import Event, EventId
 
 EVERYTHING: Final = 1 << 40
 _PATIENCE: Final = 5.0
@@ -32,8 +34,16 @@ _MISSING: Final = object()
 
 def read_events(journal: Journal) -> list[Event]:
     """The events accepted by a journal since the last time, as a reader of the queue gets them."""
+    return [event for _, event in _read(journal)]
+
+
+def _read(journal: Journal) -> list[tuple[int, Event]]:
+    """The same, each with the nanosecond in which it was emitted."""
     pack = Packer(journal).pack(deque(journal.walk(EVERYTHING)), "lane", EVERYTHING)
-    return [decode_event(raw) for raw in split_batch(pack.message.body)] if pack else []
+    if pack is None:
+        return []
+    events = map(decode_event, split_batch(pack.message.body))
+    return [(entry.time_ns, event) for entry, event in zip(pack.entries, events, strict=True)]
 
 
 class Capture:
@@ -55,7 +65,7 @@ class Capture:
     def __enter__(self) -> Self:
         """Begin to capture."""
         self._engine_ran = shared_engine.running
-        close = FireForget.close
+        close, refuse = FireForget.close, FireForget._refuse  # noqa: SLF001 - a part of the library, for tests
 
         def close_captured(app: FireForget) -> None:
             app.drain_blocking()
@@ -65,18 +75,23 @@ class Capture:
         def make_captured(app: FireForget) -> Journal:
             return self._journal_of(app)
 
+        def refuse_captured(app: FireForget, reason: str, event_type: object, error: Exception) -> EventId | None:
+            app.open_journal()  # which counts it: an application without a journal is not known here
+            return refuse(app, reason, event_type, error)
+
         def drain_captured(app: FireForget, seconds: float | None = None) -> int:
             finish_work(app.settings.drain_seconds if seconds is None else seconds)
             return 0
 
         self._patch.setattr(FireForget, "_make_journal", make_captured)
         self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
+        self._patch.setattr(FireForget, "_refuse", refuse_captured)
         self._patch.setattr(FireForget, "drain_blocking", drain_captured)
         self._patch.setattr(FireForget, "close", close_captured)
         for app in [member for member in members if isinstance(member, FireForget)]:
             if self._engine_ran:
                 shared_engine.submit(_begun(app)).result(2 * _PATIENCE)
-            self._before[app] = app._journal  # noqa: SLF001 - a part of the library, for tests
+            self._before[app] = app._journal  # noqa: SLF001
             app._journal = self._journal_of(app)  # noqa: SLF001
         return self
 
@@ -92,7 +107,7 @@ class Capture:
 
     @property
     def events(self) -> list[Event]:
-        """All events accepted so far, in order."""
+        """All events accepted so far, in the order of their emission."""
         self._collect()
         return list(self._events)
 
@@ -127,7 +142,7 @@ class Capture:
         Args:
             event_type: Its type: the name, or the event class.
             data: What its data hold, among other things.
-            times: How many such events there are; None for at least one.
+            times: How many such events there are, 1 or more; None for at least one.
             attributes: CloudEvents attributes that it has, such as `sessionid`.
 
         Returns:
@@ -135,32 +150,52 @@ class Capture:
 
         Raises:
             AssertionError: There is none, or another number of them. The message shows what was emitted.
+            ValueError: `times` is less than 1.
         """
         __tracebackhide__ = True
-        wanted = dict(data or {})
-        found = [
-            event
-            for event in self.of(event_type)
-            if _holds(event.data, wanted)
-            if all(_attribute(event, name) == value for name, value in attributes.items())
-        ]
+        if times is not None and times < 1:
+            raise ValueError(f"times={times} asks for no event: use assert_nothing_emitted")
+        found = self._found(event_type, data, attributes)
         if not found or (times is not None and len(found) != times):
             number = "at least one" if times is None else times
-            asked = " ".join(map(repr, filter(None, (self._name(event_type), wanted, attributes))))
-            raise AssertionError(f"expected {number} of {asked}, found {len(found)}; {self._told()}")
+            asked = self._asked(event_type, data, attributes)
+            raise AssertionError(f"expected {number} of {asked}, found {len(found)}; {self._told(attributes)}")
         return found[0]
 
-    def assert_nothing_emitted(self, event_type: str | type | None = None) -> None:
-        """Assert that no event of the type was emitted, or none at all.
+    def assert_nothing_emitted(
+        self, event_type: str | type | None = None, data: Mapping[str, Any] | None = None, **attributes: object
+    ) -> None:
+        """Assert that no such event was emitted; without a type, none at all.
+
+        Args:
+            event_type: Its type: the name, or the event class.
+            data: What its data would hold, among other things.
+            attributes: CloudEvents attributes that it would have.
 
         Raises:
             AssertionError: There was one. The message shows what was emitted.
         """
         __tracebackhide__ = True
-        found = self.events if event_type is None else self.of(event_type)
+        found = self._found(event_type, data, attributes)
         if found:
-            asked = "events" if event_type is None else repr(self._name(event_type))
-            raise AssertionError(f"expected no {asked}, found {len(found)}; {self._told()}")
+            asked = self._asked(event_type, data, attributes)
+            raise AssertionError(f"expected no {asked}, found {len(found)}; {self._told(attributes)}")
+
+    def _found(
+        self, event_type: str | type | None, data: Mapping[str, Any] | None, attributes: Mapping[str, object]
+    ) -> list[Event]:
+        return [
+            event
+            for event in (self.events if event_type is None else self.of(event_type))
+            if _holds(event.data, data or {})
+            if all(_attribute(event, name) == value for name, value in attributes.items())
+        ]
+
+    def _asked(
+        self, event_type: str | type | None, data: Mapping[str, Any] | None, attributes: Mapping[str, object]
+    ) -> str:
+        name = "events" if event_type is None else repr(self._name(event_type))
+        return " ".join([name, *([repr(dict(data))] if data else []), *_named(attributes)])
 
     def _journal_of(self, app: FireForget) -> Journal:
         journal = Journal.open(Path("unused"), "captured", Options(durability="none"), describe=app.describe)
@@ -180,8 +215,8 @@ class Capture:
             members.pop(app, None)
 
     def _collect(self) -> None:
-        for journal in self._journals.values():
-            self._events += read_events(journal)
+        read = (_read(journal) for journal in self._journals.values())
+        self._events += [event for _, event in merge(*read, key=itemgetter(0))]
 
     def _name(self, event_type: str | type) -> str:
         if isinstance(event_type, str):
@@ -193,8 +228,14 @@ class Capture:
                 return registered.name
         raise TypeError(f"{event_type.__name__} is no registered event class: decorate it with @event_type")
 
-    def _told(self) -> str:
-        emitted = "\n".join(f"  {event.type!r} {event.data!r}" for event in self._events) or "  nothing"
+    def _told(self, asked: Iterable[str]) -> str:
+        """What was emitted, with the attributes that were asked for."""
+        lines = []
+        for event in self._events:
+            attributes = {name: _attribute(event, name) for name in asked}
+            there = {name: value for name, value in attributes.items() if value is not _MISSING}
+            lines.append(" ".join([f"  {event.type!r} {event.data!r}", *_named(there)]))
+        emitted = "\n".join(lines) or "  nothing"
         refused = f"\nrefused were: {self.refused}" if self.refused else ""
         return f"emitted were:\n{emitted}{refused}"
 
@@ -207,6 +248,10 @@ async def _begun(app: FireForget) -> None:
 
 def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(data.get(name, _MISSING) == value for name, value in wanted.items())
+
+
+def _named(attributes: Mapping[str, object]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in attributes.items()]
 
 
 def _attribute(event: Event, name: str) -> object:

@@ -57,21 +57,28 @@ class ManualClock:
         if seconds <= 0:
             await checkpoint()
             return
-        sleeper = self._passed_ns + round(seconds * 1e9), _Waiter()
+        waiter = _Waiter()
         with self._lock:
+            sleeper = self._passed_ns + round(seconds * 1e9), waiter
             self._sleepers.append(sleeper)
             watching = [waiter for count, waiter in self._watchers if len(self._sleepers) >= count]
-        for waiter in watching:
-            waiter.wake()
+        for watcher in watching:
+            watcher.wake()
         try:
-            await sleeper[1].wait()
+            await waiter.wait()
         finally:
             with self._lock:
                 if sleeper in self._sleepers:
                     self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
-        """Move the time, and wake who has slept long enough by then."""
+        """Move the time, and wake who has slept long enough by then.
+
+        Raises:
+            ValueError: `seconds` is less than 0.
+        """
+        if seconds < 0:
+            raise ValueError(f"a clock cannot be moved by {seconds} s: time only goes on")
         with self._lock:
             self._passed_ns += round(seconds * 1e9)
             due = [sleeper for sleeper in self._sleepers if sleeper[0] <= self._passed_ns]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import pytest
@@ -56,6 +56,10 @@ class Place:
     opened: dict[str, _Closable] = field(default_factory=dict, init=False, repr=False)
     """The first adapter of each kind that a test has made here, by the maker's name."""
     _made: list[_Closable] = field(default_factory=list, init=False, repr=False)
+
+    def open(self, port: str) -> Any:
+        """Make an adapter by the name of its maker, which is closed after the test."""
+        return self._open(getattr(self, port), port)
 
     def open_queue(self) -> Queue:
         """Make an adapter of the queue, which is closed after the test."""

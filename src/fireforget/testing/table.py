@@ -50,7 +50,7 @@ class Table:
         self._pending: dict[str, _Result] = {}
         self._adapters: dict[str, str] = {}
         self._capabilities: dict[str, Mapping[str, Any]] = {}
-        self._results: list[tuple[str, str, str, _Result]] = []
+        self._results: list[tuple[int, str, str, str, _Result]] = []
 
     def add(self, report: pytest.TestReport) -> None:
         """Take one phase of one test. What was tested is known when a test of the kit has ended."""
@@ -60,7 +60,7 @@ class Table:
         tested: Any = dict(report.user_properties).get("fireforget")
         if report.when == "teardown" and (last := self._pending.pop(report.nodeid, None)) and tested is not None:
             kind, _, name = report.nodeid.rpartition("::")
-            self._results.append((tested["port"], kind, promise_of(name), last))
+            self._results.append((tested["number"], tested["port"], kind, promise_of(name), last))
             if "adapter" in tested:
                 self._adapters[kind] = tested["adapter"]
                 self._capabilities.setdefault(tested["adapter"], tested.get("capabilities", {}))
@@ -70,7 +70,7 @@ class Table:
         parts = []
         for port, title in _PORTS.items():
             promises: dict[str, dict[str, _Result]] = defaultdict(dict)
-            for _, kind, promise, result in (found for found in self._results if found[0] == port):
+            for _, _, kind, promise, result in sorted(found for found in self._results if found[1] == port):
                 known = promises[promise].get(adapter := self._adapters.get(kind, kind))
                 if known is None or _SEVERITY[result.status] > _SEVERITY[known.status]:
                     promises[promise][adapter] = result
@@ -106,7 +106,8 @@ class TableWriter:
         self._table.add(report)
 
     def pytest_sessionfinish(self) -> None:
-        """Write the file."""
+        """Write the file, in a folder that is made where there is none."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(self._table.markdown(), encoding="utf-8")
 
 
@@ -114,9 +115,9 @@ def _result(report: pytest.TestReport) -> _Result | None:
     """What this phase decides about the promise; None for nothing."""
     if report.failed:
         return _Result("failed")
+    if hasattr(report, "wasxfail"):  # whether or not it failed this time: nobody relies on it
+        return _Result("xfailed", report.wasxfail.removeprefix("reason: "))
     if report.skipped:
-        if hasattr(report, "wasxfail"):
-            return _Result("xfailed", report.wasxfail.removeprefix("reason: "))
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else ""
         return _Result("skipped", reason.removeprefix("Skipped: "))
     return _Result("passed") if report.when == "call" else None

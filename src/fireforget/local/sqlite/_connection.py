@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -74,6 +75,19 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     return connection
 
 
+def blank() -> sqlite3.Connection:
+    """What is read of a file that nobody has used yet: its tables, empty, in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for statement in STATEMENTS:
+        connection.execute(statement)
+    return connection
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user may change a file that is there."""
+    return os.access(path, os.R_OK | os.W_OK)
+
+
 def is_locked(error: Exception) -> bool:
     """Whether all that is wrong is that another process holds the file's lock."""
     return isinstance(error, sqlite3.Error) and _primary(error) in _LOCKED
@@ -84,11 +98,15 @@ def translate(error: Exception, path: Path) -> Exception:
     transient = False
     if isinstance(error, UnicodeEncodeError):
         text = f"{path}: a text is not UTF-8 ({error.reason})"
+    elif isinstance(error, UnicodeDecodeError):  # a text that we have written is UTF-8
+        text = f"{path}: {_MENDS[sqlite3.SQLITE_CORRUPT]} ({error.reason})"
     elif isinstance(error, OSError):
         transient = not isinstance(error, (PermissionError, FileExistsError, NotADirectoryError))
-        text = f"{path}: its directory cannot be made: look at its owner and mode ({error.strerror})"
+        text = f"{path}: its directory cannot be made or read: look at its owner and mode ({error.strerror})"
     elif isinstance(error, sqlite3.Error):
         primary = _primary(error)
+        if primary == sqlite3.SQLITE_CANTOPEN and os.access(path, os.F_OK) and not is_writable(path):
+            primary = sqlite3.SQLITE_READONLY
         transient = primary in _MENDS and primary not in _PERMANENT
         text = f"{path}: {_MENDS.get(primary, 'the call failed')} ({error})"
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 import anyio.to_thread
@@ -16,9 +17,10 @@ from fireforget.abc import Finding, Step
 from fireforget.errors import AdapterError
 from fireforget.local import _directory
 from fireforget.local._micros import moment
-from fireforget.local.sqlite._connection import check_empty, connect, is_current, translate
+from fireforget.local.sqlite._connection import check_empty, connect, is_current, is_writable, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from fireforget.local.sqlite._connection import Synchronous
@@ -29,6 +31,8 @@ _LOCK_SECONDS: Final = 2.0
 _TOLERANCE_MICROS: Final = 60_000_000
 _SCARCE_BYTES: Final = 64 * 1024 * 1024
 _LEAST_BYTES: Final = 1024 * 1024
+
+_MEND: Final = "end what uses the file and mend or replace it, or name another one as queue and store"
 
 _LATEST: Final = """
     SELECT max(
@@ -45,16 +49,19 @@ def inspect(path: Path, now: int) -> list[Finding]:
         return [directory]
     if not path.exists():
         return [Finding("database", "ok", f"{path} is made when it is first used")]
+    if not is_writable(path):  # SQLite itself would open it, and let nobody know before the first change
+        mend = "run this as the application's user, or change the owner or mode of the file"
+        return [Finding("database", "wrong", f"this user may not read and write {path}", mend)]
     findings = [_look_at_disk(path)]
     try:
-        with closing(_open(path)) as connection:
+        with _opened(path) as connection:
             if not is_current(connection, path):
                 check_empty(connection, path)
                 text = f"{path} is empty: its tables are made when it is first used"
                 return [*findings, Finding("database", "ok", text)]
             findings += [_look_at_lock(connection, path), *_look_at_clock(connection, now)]
-    except (sqlite3.Error, AdapterError) as error:
-        findings.append(Finding("database", "wrong", str(translate(error, path))))
+    except (sqlite3.Error, UnicodeDecodeError, AdapterError) as error:
+        findings.append(Finding("database", "wrong", str(translate(error, path)), _MEND))
     return findings
 
 
@@ -66,18 +73,33 @@ def steps(path: Path, synchronous: Synchronous) -> list[Step]:
     """
     try:
         if path.exists():
-            with closing(_open(path)) as connection:
+            with _opened(path) as connection:
                 if is_current(connection, path):
                     return []
                 check_empty(connection, path)
-    except (sqlite3.Error, AdapterError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, AdapterError) as error:
         raise translate(error, path) from error
     lay_out = partial(anyio.to_thread.run_sync, _lay_out, path, synchronous)
     return [*_directory.steps(path.parent), Step(f"make the tables of the queue and the store in {path}", lay_out)]
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves the file and its log as they are.
+
+    Who closes a file last empties its log into it, unless that one may only read: so one that does closes after ours.
+    Without a log there is nothing to empty, and one that may only read could leave files that it cannot remove.
+    """
+    with ExitStack() as stack:
+        if os.access(f"{path}-wal", os.F_OK):
+            keeper = stack.enter_context(closing(_connect(path, "ro")))
+            keeper.execute("SELECT 1 FROM sqlite_master").fetchone()  # which opens the log
+        yield stack.enter_context(closing(_connect(path, "rw")))
+
+
+def _connect(path: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
 
 
 def _lay_out(path: Path, synchronous: Synchronous) -> None:

@@ -8,13 +8,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from fireforget.errors import TransientError
-from fireforget.local.sqlite._connection import Synchronous, connect, is_locked, translate
+from fireforget.local.sqlite._connection import Synchronous, blank, connect, is_locked, translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,7 +194,7 @@ class SqlThread(ABC):
 
 
 class Reader(SqlThread):
-    """Does each job alone, outside of any transaction."""
+    """Does each job alone, outside of any transaction. It makes no file: who only looks leaves nothing behind."""
 
     name = "sqlite-reader"
 
@@ -209,6 +209,9 @@ class Reader(SqlThread):
         """Leave the log to the writer."""
 
     def _read(self, job: Job[T]) -> T:
+        if self._connection is None and not self._path.exists():
+            with closing(blank()) as connection:
+                return job.work(connection)
         return job.work(self._open())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
 _KIT: Final = __name__.rpartition(".")[0]
 
+_FOR_SUBCLASSES: Final = frozenset({"place", "anyio_backend", "pytestmark"})
+"""What a subclass may define besides the settings, which are annotated."""
+
 
 @pytest.mark.anyio
 class Conformance:
-    """Tests of one port. A subclass gives the fixture `place`; it overrides no test.
+    """Tests of one port. A subclass gives the fixture `place`, and may set what stands here; it overrides nothing else.
 
     Attributes:
         lease: Seconds of a lease, a claim and a life that the tests ask for. Where time is real, a short one that the
@@ -42,11 +46,7 @@ class Conformance:
     """Which maker of the place makes what is tested."""
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Refuse a class that weakens a test.
-
-        Raises:
-            TypeError: A test of the kit is overridden and not marked as an expected failure with its reason.
-        """
+        """Refuse a class that weakens a test. See `refuse_overrides`."""
         super().__init_subclass__(**options)
         refuse_overrides(cls)
 
@@ -67,10 +67,12 @@ class Conformance:
         """Say for the report what was tested, and close it in the end."""
         if 2 * self.early >= self.lease:
             raise ValueError(
-                f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: make it longer"
+                f"a lease of {self.lease} s is too short for a tolerance of {self.tolerance} s: "
+                f"make it longer than {2 * self.early} s"
             )
         yield
-        tested: dict[str, object] = {"port": self.port}
+        number = request.session.items.index(request.node)  # the same in each of several processes
+        tested: dict[str, object] = {"port": self.port, "number": number}
         adapter = place.opened.get(self.port)
         if adapter is not None:
             tested["adapter"] = type(adapter).__name__
@@ -91,20 +93,21 @@ class Conformance:
 
 
 def refuse_overrides(kind: type) -> None:
-    """Refuse a class whose tests of the kit are not the kit's own.
+    """Refuse a class in which a test of the kit, or what the tests use, is not the kit's own.
 
     Raises:
-        TypeError: One is overridden and not marked as an expected failure with its reason.
+        TypeError: Something is overridden that is neither a setting nor a test marked as an expected failure.
     """
-    for name in sorted(
-        {name for base in kind.__mro__ if _is_kit(base) for name in vars(base) if name.startswith("test")}
-    ):
+    kit = [base for base in kind.__mro__ if _is_kit(base)]
+    theirs = _FOR_SUBCLASSES.union(*map(inspect.get_annotations, kit))
+    for name in sorted({name for base in kit for name in vars(base) if not name.startswith("__")} - theirs):
         definer = next(base for base in kind.__mro__ if name in vars(base))
         if not _is_kit(definer) and not _expected_to_fail(vars(definer)[name]):
-            raise TypeError(
-                f"{definer.__qualname__}.{name} overrides a test of the kit: remove it, or mark it with "
-                '@pytest.mark.xfail(reason="...") and call super()'
-            )
+            what, mend = "the kit", "remove it, or give it another name"
+            if name.startswith("test"):
+                what = "a test of the kit"
+                mend = 'remove it, or mark it with @pytest.mark.xfail(reason="..."), no condition, and call super()'
+            raise TypeError(f"{definer.__qualname__}.{name} overrides {what}: {mend}")
 
 
 def _is_kit(kind: type) -> bool:
@@ -112,5 +115,9 @@ def _is_kit(kind: type) -> bool:
 
 
 def _expected_to_fail(test: object) -> bool:
+    """Whatever happens: a mark with a condition is none where the condition does not hold."""
     marks: Iterator[pytest.Mark] = (mark for mark in getattr(test, "pytestmark", ()) if mark.name == "xfail")
-    return any(str(mark.kwargs.get("reason", "")).strip() for mark in marks)
+    return any(
+        str(mark.kwargs.get("reason", "")).strip() and not mark.args and "condition" not in mark.kwargs
+        for mark in marks
+    )

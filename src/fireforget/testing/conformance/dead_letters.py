@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+import anyio
 import pytest
 
 from fireforget.abc import Message
-from fireforget.errors import AdapterError, ClosedError
 from fireforget.testing.conformance.awaits import at_every_await
-from fireforget.testing.conformance.on_queue import OnQueue, apart, message, names
+from fireforget.testing.conformance.closing import ClosingConformance
+from fireforget.testing.conformance.on_queue import MANY, OnQueue, apart, message, names
 
 if TYPE_CHECKING:
     from fireforget.abc import DeadLetter, DeadLetters, Queue
+    from fireforget.testing.conformance.closing import Calls
     from fireforget.testing.place import Place
 
 
@@ -21,10 +23,19 @@ async def letters(dead: DeadLetters, *ids: str) -> list[DeadLetter]:
     return [letter async for letter in dead.list(ids)]
 
 
-class DeadLettersConformance(OnQueue):
+class DeadLettersConformance(OnQueue, ClosingConformance):
     """All that `fireforget.abc.DeadLetters` promises. Needs a place with `queue` and `dead_letters`."""
 
     port: ClassVar[str] = "dead_letters"
+
+    async def calls(self, place: Place) -> Calls:  # noqa: ARG002 - other ports need it
+        """The calls of dead letters."""
+        return {
+            "put": lambda it: it.put(message("a"), "a reason"),
+            "list": letters,
+            "redrive": lambda it: it.redrive(["a"]),
+            "discard": lambda it: it.discard(["a"]),
+        }
 
     @pytest.mark.parametrize(
         "body",
@@ -131,6 +142,19 @@ class DeadLettersConformance(OnQueue):
         assert await dead.discard([]) == 0
         assert len(await letters(dead)) == 1
 
+    async def test_calls_may_be_made_at_the_same_time(self, dead: DeadLetters) -> None:
+        expected = [f"{n}" for n in range(MANY)]
+        async with anyio.create_task_group() as group:
+            for name in expected:
+                group.start_soon(dead.put, message(name), "a reason")
+                group.start_soon(letters, dead)
+        found = await letters(dead)
+        assert sorted(letter.message.id for letter in found) == expected
+        async with anyio.create_task_group() as group:
+            for letter in found:
+                group.start_soon(dead.discard, [letter.id])
+        assert await letters(dead) == []
+
     async def test_cancelled_calls_lose_nothing_when_made_again(self, dead: DeadLetters, queue: Queue) -> None:
         async def put() -> None:
             await dead.put(message("a"), "a reason")
@@ -153,39 +177,6 @@ class DeadLettersConformance(OnQueue):
 
         await at_every_await(self.awaits, put, put)
         assert len(await letters(dead)) == 1
+        await at_every_await(self.awaits, lambda: letters(dead), put)
         await at_every_await(self.awaits, redrive, kept)
         await at_every_await(self.awaits, discard, gone)
-
-    async def test_closing_twice_is_no_error(self, dead: DeadLetters) -> None:
-        await dead.put(message("a"), "a reason")
-        await dead.aclose()
-        await dead.aclose()
-
-    async def test_what_was_never_used_can_be_closed(self, place: Place) -> None:
-        await place.open_dead_letters().aclose()
-
-    async def test_a_closed_adapter_refuses_every_call(self, dead: DeadLetters) -> None:
-        await dead.aclose()
-        for call in (
-            lambda: dead.put(message("a"), "a reason"),
-            lambda: letters(dead),
-            lambda: dead.redrive(["a"]),
-            lambda: dead.discard(["a"]),
-        ):
-            with pytest.raises(ClosedError):
-                await call()
-
-    async def test_an_error_of_the_service_comes_as_an_adapter_error(self, place: Place) -> None:
-        if place.unreachable is None:
-            pytest.skip("nothing can fail here")
-        lost = place.unreachable.open_dead_letters()
-        for call in (
-            lambda: lost.put(message("a"), "a reason"),
-            lambda: letters(lost),
-            lambda: lost.redrive(["a"]),
-            lambda: lost.discard(["a"]),
-        ):
-            with pytest.raises(AdapterError) as caught:
-                await call()
-            assert caught.value.__cause__ is not None, "the service's own error is the cause"
-            assert not isinstance(caught.value, ClosedError)

@@ -41,7 +41,8 @@ class InterruptionConformance(OnQueue):
         assert names(await self.settle(queue)) == ["a"]
 
     async def test_publishing_again_after_a_cancelled_publish_loses_nothing(self, queue: Queue) -> None:
-        batches = [apart(f"{turn:03}-a", f"{turn:03}-b") for turn in range(self.awaits)]
+        size = min(2, queue.capabilities.max_batch_messages)
+        batches = [apart(f"{turn:03}-a", f"{turn:03}-b")[:size] for turn in range(self.awaits)]
         for turn, batch in enumerate(batches, 1):
             reached = await cancelled_at(turn, lambda batch=batch: queue.publish(batch))  # type: ignore[misc]
             await self.publish(queue, batch)

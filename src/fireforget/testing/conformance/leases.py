@@ -56,8 +56,9 @@ class LeaseConformance(OnQueue):
         assert await self.take(queue) == [], "whoever settled it, it is settled"
 
     async def test_what_is_given_back_comes_again_at_once(self, queue: Queue) -> None:
+        delay = 0.0 if queue.capabilities.delayed_nack else self.lease  # which it then does not know
         await self.publish(queue, [message("a")])
-        await queue.nack(await self.take(queue))
+        await queue.nack(await self.take(queue), delay=delay)
         (again,) = await self.take(queue)
         assert (again.message.id, again.attempt) == ("a", 2)
 
@@ -129,11 +130,11 @@ class LeaseConformance(OnQueue):
     async def test_a_lease_that_nobody_can_hold_is_refused(self, queue: Queue, lease: float | None) -> None:
         impossible = queue.capabilities.max_lease_seconds + 1 if lease is None else lease
         await self.publish(queue, [message("a")])
-        with pytest.raises(PermanentError, match="lease"):
+        with pytest.raises(PermanentError):
             await queue.receive(1, wait=0, lease=impossible)
         deliveries = await self.take(queue, lease=queue.capabilities.max_lease_seconds)
         assert names(deliveries) == ["a"]
-        with pytest.raises(PermanentError, match="lease"):
+        with pytest.raises(PermanentError):
             await queue.extend(deliveries, impossible)
 
     async def test_a_lease_below_the_shortest_becomes_the_shortest(self, place: Place, queue: Queue) -> None:
@@ -144,6 +145,12 @@ class LeaseConformance(OnQueue):
         before = place.now()
         (delivery,) = await self.take(queue, lease=shortest / 2)
         assert (delivery.expires_at - before).total_seconds() + self.tolerance >= shortest
+        await place.pass_time(max(0, shortest - self.early))
+        before = place.now()
+        (delivery,) = await queue.extend([delivery], shortest / 2)
+        assert (delivery.expires_at - before).total_seconds() + self.tolerance >= shortest
+        await place.pass_time(max(0, shortest - self.early))
+        assert await self.take(queue) == []
 
     async def test_many_consumers_lose_and_duplicate_nothing(self, place: Place, queue: Queue) -> None:
         batch = [message(f"{n:03}", f"{n % 40}") for n in range(8 * self.consumers)]

@@ -13,7 +13,7 @@ from fireforget.testing.conformance.base import Conformance
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fireforget.abc import DeadLetters, Delivery, Queue
+    from fireforget.abc import DeadLetters, Delivery, Outcome, Queue
     from fireforget.testing.place import Place
 
 MANY = 10
@@ -35,7 +35,14 @@ class OnQueue(Conformance):
     @pytest.fixture
     async def queue(self, place: Place) -> Queue:
         """An adapter of the queue."""
-        return place.open_queue()
+        queue = place.open_queue()
+        shortest, longest = queue.capabilities.min_lease_seconds, queue.capabilities.max_lease_seconds
+        if not shortest <= self.lease <= longest:
+            raise ValueError(
+                f"the tests would ask for leases of {self.lease} s, and the queue declares {shortest} to {longest} s: "
+                f"set `lease` on {type(self).__name__}"
+            )
+        return queue
 
     @pytest.fixture
     async def dead(self, place: Place) -> DeadLetters:
@@ -73,11 +80,8 @@ class OnQueue(Conformance):
 
     async def publish(self, queue: Queue, messages: Sequence[Message]) -> None:
         """Publish in batches within the limits; all of them must be delivered."""
-        size = queue.capabilities.max_batch_messages
-        for start in range(0, len(messages), size):
-            batch = messages[start : start + size]
-            outcomes = await queue.publish(batch)
-            assert [outcome.status for outcome in outcomes] == ["delivered"] * len(batch)
+        outcomes = await offer(queue, messages)
+        assert [outcome.status for outcome in outcomes] == ["delivered"] * len(messages)
 
     def longer(self, queue: Queue) -> float:
         """A lease twice as long, as far as the queue gives one."""
@@ -88,6 +92,16 @@ class OnQueue(Conformance):
         if not queue.capabilities.delayed_nack:
             pytest.skip("this queue declares that it knows no delay")
         return self.late + self.lease / 3
+
+
+async def offer(queue: Queue, messages: Sequence[Message]) -> list[Outcome]:
+    """Publish, no more at once than the queue declares to take; says what became of each."""
+    size = queue.capabilities.max_batch_messages
+    return [
+        outcome
+        for start in range(0, len(messages), size)
+        for outcome in await queue.publish(messages[start : start + size])
+    ]
 
 
 def message(name: str, key: str = "key", body: str = "{}", count: int = 1) -> Message:

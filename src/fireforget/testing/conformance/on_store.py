@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio
 import pytest
 
+from fireforget.abc import Query
 from fireforget.testing.conformance.base import Conformance
 from fireforget.testing.events import scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fireforget.abc import Event, Query, Store
+    from fireforget.abc import Event, Store
     from fireforget.testing.place import Place
 
 _LOOKS = 10
@@ -36,4 +37,4 @@ class OnStore(Conformance):
             while found != list(expected):
                 await anyio.sleep(self.tolerance / _LOOKS)
                 found = await scan(store, query)
-        assert found == list(expected), query
+        assert found == list(expected), f"what {query or Query()} finds"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
-from fireforget.errors import AdapterError, ClosedError
+from fireforget.errors import ClosedError
+from fireforget.testing.conformance.awaits import at_every_await
+from fireforget.testing.conformance.closing import ClosingConformance
 from fireforget.testing.conformance.interruptions import InterruptionConformance
 from fireforget.testing.conformance.leases import LeaseConformance
-from fireforget.testing.conformance.on_queue import MANY, apart, message, names
+from fireforget.testing.conformance.on_queue import MANY, apart, message, names, offer
 from fireforget.testing.conformance.order import OrderConformance
 from fireforget.testing.conformance.queue_scenario import QueueScenario
 from fireforget.testing.conformance.scenarios import run_scenarios
@@ -20,19 +21,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fireforget.abc import DeadLetters, Delivery, Queue
+    from fireforget.testing.conformance.closing import Calls
     from fireforget.testing.place import Place
+
+_TOGETHER = 10
+"""Calls at the same time of one adapter."""
 
 _LONG = 20
 """Seconds of a `receive` that is to be ended by something else."""
 
+_WHILE = 1.0
+"""Seconds after which a `receive` surely waits, and one that it may take."""
+
 _STEP = 0.1
-"""Seconds by which time passes while it waits."""
+"""Seconds by which time passes meanwhile."""
 
 
-class QueueConformance(LeaseConformance, OrderConformance, InterruptionConformance):
+class QueueConformance(LeaseConformance, OrderConformance, InterruptionConformance, ClosingConformance):
     """All that `fireforget.abc.Queue` promises. Needs a place with `queue` and `dead_letters`."""
 
     port: ClassVar[str] = "queue"
+
+    async def calls(self, place: Place) -> Calls:
+        """The calls of a queue, on a message that is under lease."""
+        queue = place.open_queue()
+        await self.publish(queue, [message("under lease")])
+        deliveries = await self.take(queue)
+        assert names(deliveries) == ["under lease"]
+        return {
+            "publish": lambda it: it.publish([message("another")]),
+            "receive": lambda it: it.receive(1, wait=0, lease=self.lease),
+            "ack": lambda it: it.ack(deliveries),
+            "nack": lambda it: it.nack(deliveries),
+            "extend": lambda it: it.extend(deliveries, self.lease),
+            "depth": lambda it: it.depth(),
+        }
 
     @pytest.mark.parametrize(
         "body",
@@ -59,15 +82,23 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
         size = queue.capabilities.max_message_bytes
         too_big = message("b", key="other", body="é" * (size // 2) + "x" * (size % 2 + 1))
         small = [message("a"), message("c")]
-        outcomes = await queue.publish([small[0], too_big, small[1]])
+        outcomes = await offer(queue, [small[0], too_big, small[1]])
         assert [outcome.status for outcome in outcomes] == ["delivered", "refused", "delivered"]
         assert str(size) in outcomes[1].reason, "the reason names the limit"
         assert sorted(names(await self.settle(queue))) == ["a", "c"]
 
-    async def test_an_empty_body_is_refused(self, queue: Queue) -> None:
-        (outcome,) = await queue.publish([message("a", body="")])
-        assert outcome.status == "refused"
-        assert outcome.reason
+    async def test_an_empty_body_is_refused_alone(self, queue: Queue) -> None:
+        outcomes = await offer(queue, [message("a"), message("b", key="other", body=""), message("c")])
+        assert [outcome.status for outcome in outcomes] == ["delivered", "refused", "delivered"]
+        assert outcomes[1].reason
+        assert sorted(names(await self.settle(queue))) == ["a", "c"]
+
+    async def test_what_is_declared_goes_together(self, queue: Queue) -> None:
+        limits = queue.capabilities
+        assert 0 < limits.pack_bytes <= limits.max_message_bytes <= limits.max_batch_bytes
+        assert limits.max_batch_messages >= 1
+        assert limits.deduplication_seconds >= 0
+        assert 0 <= limits.min_lease_seconds <= limits.max_lease_seconds
 
     async def test_the_largest_batch_is_taken_at_once(self, queue: Queue) -> None:
         limits = queue.capabilities
@@ -103,11 +134,36 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await checkpoint()
+            await self._pass_a_while(place)
             await self.publish(queue, [message("a")])
             await self._until(place, lambda: received)
             group.cancel_scope.cancel()
         assert names(received) == ["a"]
+
+    async def test_who_waits_in_vain_gets_nothing(self, place: Place, queue: Queue) -> None:
+        ended: list[bool] = []
+
+        async def wait() -> None:
+            assert list(await queue.receive(MANY, wait=_WHILE, lease=self.lease)) == []
+            ended.append(True)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await self._until(place, lambda: ended)
+            group.cancel_scope.cancel()
+        assert ended, f"a receive that may wait {_WHILE} s has not ended"
+
+    async def test_calls_may_be_made_at_the_same_time(self, queue: Queue) -> None:
+        sent = [message(f"{n:02}", f"{n}") for n in range(_TOGETHER)]
+        async with anyio.create_task_group() as group:
+            for each in sent:
+                group.start_soon(self.publish, queue, [each])
+        seen: list[Delivery] = []
+        async with anyio.create_task_group() as group:
+            for _ in sent:
+                group.start_soon(self.consume, queue, seen)
+                group.start_soon(queue.depth)
+        assert sorted(names(seen)) == [each.id for each in sent]
 
     async def test_adapters_of_one_identity_share_the_messages(self, place: Place) -> None:
         first, second = place.open_queue(), place.open_queue()
@@ -121,7 +177,7 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
 
     async def test_a_second_message_with_an_id_is_dropped_for_a_while(self, place: Place, queue: Queue) -> None:
         window = self._need_deduplication(queue)
-        outcomes = await queue.publish([message("a"), message("a")])
+        outcomes = await offer(queue, [message("a"), message("a")])
         assert {outcome.status for outcome in outcomes} == {"delivered"}
         await self.publish(queue, [message("a")])
         deliveries = await self.gather(queue)
@@ -134,7 +190,7 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
         assert await self.take(queue) == [], "dropped while its id is remembered"
 
     async def test_an_id_is_forgotten_in_the_end(self, place: Place, queue: Queue) -> None:
-        window = self._need_deduplication(queue)
+        window = queue.capabilities.deduplication_seconds
         await self.publish(queue, [message("a")])
         assert names(await self.settle(queue)) == ["a"]
         await place.pass_time(window + self.tolerance)
@@ -146,6 +202,7 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
         assert empty.visible in {0, None}
         assert empty.in_flight in {0, None}
         assert empty.dead in {0, None}
+        before = place.now()
         await self.publish(queue, apart("0", "1", "2"))
         await place.pass_time(self.early)
         deliveries = await self.take(queue, limit=1)
@@ -155,7 +212,10 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
             assert depth.visible in {2, None}
             assert depth.in_flight in {1, None}
             assert depth.dead in {1, None}
-        assert depth.oldest_seconds is None or depth.oldest_seconds >= self.early - self.tolerance
+        if depth.oldest_seconds is not None:
+            oldest = (place.now() - before).total_seconds()
+            assert self.early - self.tolerance <= depth.oldest_seconds <= oldest + self.tolerance
+        await at_every_await(self.awaits, queue.depth, queue.depth)
         await queue.nack(deliveries)
         if not self.tolerance:
             assert (await queue.depth()).visible in {3, None}
@@ -165,35 +225,11 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
             lambda: QueueScenario(place, queue, dead, lease=self.lease, tolerance=self.tolerance), self.examples
         )
 
-    async def test_closing_twice_is_no_error(self, queue: Queue) -> None:
-        await self.publish(queue, [message("a")])
-        await queue.aclose()
-        await queue.aclose()
-
-    async def test_what_was_never_used_can_be_closed(self, place: Place) -> None:
-        await place.open_queue().aclose()
-
     async def test_what_is_constant_needs_no_connection(self, place: Place, queue: Queue) -> None:
         other = place.open_queue()
         assert (other.capabilities, other.identity) == (queue.capabilities, queue.identity)
         await queue.aclose()
         assert (other.capabilities, other.identity) == (queue.capabilities, queue.identity)
-
-    async def test_a_closed_adapter_refuses_every_call(self, place: Place, queue: Queue) -> None:
-        await self.publish(queue, [message("a")])
-        deliveries = await self.take(queue)
-        await queue.aclose()
-        for call in (
-            lambda: queue.publish([message("b")]),
-            lambda: queue.receive(1, wait=0, lease=self.lease),
-            lambda: queue.ack(deliveries),
-            lambda: queue.nack(deliveries),
-            lambda: queue.extend(deliveries, self.lease),
-            queue.depth,
-        ):
-            with pytest.raises(ClosedError):
-                await call()
-        await place.open_queue().ack(deliveries)
 
     async def test_closing_ends_a_receive_that_waits(self, place: Place, queue: Queue) -> None:
         ended: list[bool] = []
@@ -205,35 +241,21 @@ class QueueConformance(LeaseConformance, OrderConformance, InterruptionConforman
 
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
-            await checkpoint()
+            await self._pass_a_while(place)
             await queue.aclose()
             await self._until(place, lambda: ended)
             group.cancel_scope.cancel()
         assert ended
 
-    async def test_an_error_of_the_service_comes_as_an_adapter_error(self, place: Place, queue: Queue) -> None:
-        if place.unreachable is None:
-            pytest.skip("nothing can fail here")
-        await self.publish(queue, [message("a")])
-        deliveries = await self.take(queue)
-        lost = place.unreachable.open_queue()
-
-        for call in (
-            lambda: lost.publish([message("b")]),
-            lambda: lost.receive(1, wait=0, lease=self.lease),
-            lambda: lost.ack(deliveries),
-            lambda: lost.nack(deliveries),
-            lambda: lost.extend(deliveries, self.lease),
-            lost.depth,
-        ):
-            with pytest.raises(AdapterError) as caught:
-                await call()
-            assert caught.value.__cause__ is not None, "the service's own error is the cause"
-            assert not isinstance(caught.value, ClosedError)
+    async def _pass_a_while(self, place: Place) -> None:
+        """Let so much time pass, in small steps, that a `receive` which was begun surely waits."""
+        for _ in range(round(_WHILE / _STEP)):
+            await anyio.sleep(_STEP / 100)
+            await place.pass_time(_STEP)
 
     async def _until(self, place: Place, condition: Callable[[], object]) -> None:
         """Let time pass in small steps until the condition holds, though less than a long `receive` waits."""
-        passed = 0.0
+        passed = _WHILE
         with anyio.move_on_after(self.patience):
             while not condition():
                 await anyio.sleep(_STEP / 100)

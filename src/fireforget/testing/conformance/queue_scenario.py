@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from fireforget.abc import DeadLetter, Delivery, Message
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue
+from fireforget.testing.conformance.on_queue import offer
 from fireforget.testing.conformance.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ class QueueScenario(Scenario):
         """Take all that there is."""
         self.do(self._take_all, self._leases[longer])
 
+    @rule(limit=st.integers(1, 3))
+    def receive_some(self, limit: int) -> None:
+        """Take a few of what there is, so that a key may be taken in part."""
+        self.do(self._take, self._leases[0], limit)
+
     @precondition(lambda self: self._taken)
     @rule(choice=_CHOICE)
     def ack(self, choice: set[int]) -> None:
@@ -163,22 +169,27 @@ class QueueScenario(Scenario):
         return self._references[name]
 
     async def _publish(self, messages: list[Message]) -> None:
-        outcomes = await self._queue.publish(messages)
+        outcomes = await offer(self._queue, messages)
         assert [outcome.status for outcome in outcomes] == ["delivered"] * len(messages)
         for message in messages:
             await self._reference(message).queue.publish([message])
 
-    async def _receive(self, lease: float) -> list[Delivery]:
-        return list(await self._queue.receive(_EVERYTHING, wait=self._tolerance, lease=lease))
+    async def _receive(self, lease: float, limit: int = _EVERYTHING) -> list[Delivery]:
+        return list(await self._queue.receive(limit, wait=self._tolerance, lease=lease))
+
+    async def _take(self, lease: float, limit: int = _EVERYTHING) -> int:
+        deliveries = await self._receive(lease, limit)
+        for _, group in itertools.groupby(_together(deliveries), lambda each: id(self._reference(each.message))):
+            found = list(group)
+            reference = self._reference(found[0].message)
+            models = await reference.queue.receive(len(found), wait=0, lease=lease)
+            assert _seen(found) == _seen(models)
+            self._taken += [Pair(*pair) for pair in zip(found, models, strict=True)]
+        return len(deliveries)
 
     async def _take_all(self, lease: float) -> None:
-        while deliveries := await self._receive(lease):
-            for _, group in itertools.groupby(_together(deliveries), lambda each: id(self._reference(each.message))):
-                found = list(group)
-                reference = self._reference(found[0].message)
-                models = await reference.queue.receive(len(found), wait=0, lease=lease)
-                assert _seen(found) == _seen(models)
-                self._taken += [Pair(*pair) for pair in zip(found, models, strict=True)]
+        while await self._take(lease):
+            pass
         for reference in self._references.values():
             assert _seen(await reference.queue.receive(1, wait=0, lease=lease)) == [], "the adapter did not hand it out"
 
@@ -198,6 +209,7 @@ class QueueScenario(Scenario):
         renewed = {each.message.id: each for each in await self._queue.extend([pair.real for pair in pairs], lease)}
         for pair in pairs:
             for model in await self._reference(pair.real.message).queue.extend([pair.model], lease):
+                assert model.message.id in renewed, "a lease that lives was not renewed"
                 pair.real, pair.model = renewed.pop(model.message.id), model
         assert renewed == {}, "lost leases were renewed"
 

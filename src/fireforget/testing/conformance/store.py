@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from fireforget.abc import Query, Record, decode_event, encode_event
-from fireforget.errors import AdapterError, ClosedError
 from fireforget.testing.conformance.awaits import at_every_await
+from fireforget.testing.conformance.closing import ClosingConformance
 from fireforget.testing.conformance.lifetimes import LifetimeConformance
 from fireforget.testing.conformance.scans import ScanConformance
 from fireforget.testing.conformance.scenarios import run_scenarios
@@ -19,11 +19,23 @@ from fireforget.testing.events import NOON, event, in_order, records, scan, uuid
 
 if TYPE_CHECKING:
     from fireforget.abc import Store
+    from fireforget.testing.conformance.closing import Calls
     from fireforget.testing.place import Place
 
 
-class StoreConformance(ScanConformance, LifetimeConformance):
+class StoreConformance(ScanConformance, LifetimeConformance, ClosingConformance):
     """All that `fireforget.abc.Store` promises. Needs a place with `store`."""
+
+    _may_be_idle = frozenset({"purge"})
+
+    async def calls(self, place: Place) -> Calls:  # noqa: ARG002 - other ports need it
+        """The calls of a store."""
+        return {
+            "put": lambda it: it.put(records(event())),
+            "scan": scan,
+            "claim": lambda it: it.claim("key", self.lease, holder="a"),
+            "purge": lambda it: it.purge(),
+        }
 
     @pytest.mark.parametrize(
         "attributes",
@@ -87,6 +99,15 @@ class StoreConformance(ScanConformance, LifetimeConformance):
                 group.start_soon(place.open_store().put, records(*events))
         await self.expect(store, events)
 
+    async def test_calls_may_be_made_at_the_same_time(self, store: Store) -> None:
+        events = [event(NOON + timedelta(seconds=n)) for n in range(20)]
+        async with anyio.create_task_group() as group:
+            for each in events:
+                group.start_soon(store.put, records(each))
+                group.start_soon(scan, store)
+                group.start_soon(store.purge)
+        await self.expect(store, events)
+
     async def test_putting_nothing_is_no_error(self, store: Store) -> None:
         assert list(await store.put([])) == []
         await self.expect(store, [])
@@ -145,36 +166,3 @@ class StoreConformance(ScanConformance, LifetimeConformance):
         await run_scenarios(
             lambda: StoreScenario(place, store, lease=self.lease, tolerance=self.tolerance), self.examples
         )
-
-    async def test_closing_twice_is_no_error(self, store: Store) -> None:
-        await store.put(records(event()))
-        await store.aclose()
-        await store.aclose()
-
-    async def test_what_was_never_used_can_be_closed(self, place: Place) -> None:
-        await place.open_store().aclose()
-
-    async def test_a_closed_adapter_refuses_every_call(self, store: Store) -> None:
-        await store.aclose()
-        for call in (
-            lambda: store.put(records(event())),
-            lambda: scan(store),
-            lambda: store.claim("key", self.lease, holder="a"),
-            store.purge,
-        ):
-            with pytest.raises(ClosedError):
-                await call()
-
-    async def test_an_error_of_the_service_comes_as_an_adapter_error(self, place: Place) -> None:
-        if place.unreachable is None:
-            pytest.skip("nothing can fail here")
-        lost = place.unreachable.open_store()
-        for call in (
-            lambda: lost.put(records(event())),
-            lambda: scan(lost),
-            lambda: lost.claim("key", self.lease, holder="a"),
-        ):
-            with pytest.raises(AdapterError) as caught:
-                await call()
-            assert caught.value.__cause__ is not None, "the service's own error is the cause"
-            assert not isinstance(caught.value, ClosedError)

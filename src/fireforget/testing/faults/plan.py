@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Victim = Literal["app", "worker", "both"]
+"""Whom a blow hits."""
 Weapon = Literal["kill", "term", "stop"]
+"""What with."""
 
 _EARLY: Final = 0.2
 """So many blows fall soon after the one before, while its victim starts and reads what that has left."""

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fireforget._settings import load_settings
+from fireforget._configuration import load_settings
 from fireforget.errors import SettingsError
 from fireforget.testing.faults.books import Books
 from fireforget.testing.faults.child import Child

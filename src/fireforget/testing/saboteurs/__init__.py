@@ -6,14 +6,25 @@ so that a test that fails points at one cause.
 
 from __future__ import annotations
 
-from fireforget.testing.saboteurs import dead_letters, mailers, queues, queues_and_order, queues_and_time, stores
+from fireforget.testing.saboteurs import (
+    closing,
+    dead_letters,
+    interruptions,
+    leases,
+    lifetimes,
+    mailers,
+    order,
+    queues,
+    scans,
+    stores,
+)
 from fireforget.testing.saboteurs.saboteur import Saboteur
 
 __all__ = ["SABOTEURS", "Saboteur"]
 
 SABOTEURS: tuple[Saboteur, ...] = tuple(
     saboteur
-    for module in (queues, queues_and_time, queues_and_order, dead_letters, stores, mailers)
+    for module in (queues, leases, order, interruptions, dead_letters, stores, scans, lifetimes, mailers, closing)
     for saboteur in module.found
 )
 """All of them."""

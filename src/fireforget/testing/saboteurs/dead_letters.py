@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from fireforget.errors import PermanentError
 from fireforget.local.memory import MemoryDeadLetters
-from fireforget.testing.saboteurs.saboteur import ClosesOnce, Found, NeedsUse, StaysOpen
+from fireforget.testing.saboteurs.saboteur import Found
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -197,31 +197,3 @@ class LosesWhatItRedrives(MemoryDeadLetters):
         await checkpoint()
         self._messages.dead |= letters
         return await super().redrive(ids)
-
-
-@found("closing_twice_is_no_error")
-class ClosesDeadLettersOnce(ClosesOnce, MemoryDeadLetters):
-    """A second `aclose` raises."""
-
-
-@found("a_closed_adapter_refuses_every_call", "what_was_never_used_can_be_closed")
-class ClosesUsedDeadLettersOnly(NeedsUse, MemoryDeadLetters):
-    """Without a call before it, `aclose` raises."""
-
-    async def _begin(self) -> None:
-        self.used = True
-        await super()._begin()
-
-
-@found("a_closed_adapter_refuses_every_call")
-class DeadLettersThatStayOpen(StaysOpen, MemoryDeadLetters):
-    """They can be used after `aclose`."""
-
-
-@found("an_error_of_the_service_comes_as_an_adapter_error", unreachable=True)
-class LeaksAnError(MemoryDeadLetters):
-    """The error of the service comes as it is."""
-
-    async def _begin(self) -> None:
-        await checkpoint()
-        raise ConnectionRefusedError("nobody listens")

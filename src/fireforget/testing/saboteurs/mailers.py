@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from fireforget.errors import ClosedError, PermanentError
-from fireforget.testing.saboteurs.saboteur import ClosesOnce, Found, NeedsUse, StaysOpen
+from fireforget.testing.saboteurs.saboteur import Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,16 +31,19 @@ class MemoryMailer:
 
     async def send(self, message: EmailMessage) -> None:
         """Keep a message."""
-        if self._closed:
-            raise ClosedError("this mailer is closed")
+        await self._begin()
         if not message["From"] or not message["To"]:
             raise PermanentError("a message needs From and To")
-        await checkpoint()
         self._sent.append(message.as_bytes())
 
     async def aclose(self) -> None:
         """Refuse any further call."""
         self._closed = True
+
+    async def _begin(self) -> None:
+        if self._closed:
+            raise ClosedError("this mailer is closed")
+        await checkpoint()
 
 
 def read(sent: Sequence[bytes]) -> list[EmailMessage]:
@@ -69,6 +72,7 @@ class SendsEachSubjectOnce(MemoryMailer):
 
     async def send(self, message: EmailMessage) -> None:
         """Send what is new."""
+        await self._begin()
         new = all(known["Subject"] != message["Subject"] for known in read(self._sent))
         if new or not message["To"] or not message["From"]:
             await super().send(message)
@@ -84,7 +88,7 @@ class SendsTwo(MemoryMailer):
             await super().send(message)
 
 
-@found("messages_may_be_sent_at_the_same_time")
+@found("calls_may_be_made_at_the_same_time")
 class HasOneHand(MemoryMailer):
     """Of messages sent at the same time, the last one arrives in the place of the others."""
 
@@ -107,7 +111,7 @@ class AsksForNoAddress(MemoryMailer):
         await super().send(message)
 
 
-@found("a_cancelled_send_can_be_made_again", "messages_may_be_sent_at_the_same_time")
+@found("a_cancelled_send_can_be_made_again", "calls_may_be_made_at_the_same_time")
 class BreaksWhenCancelled(MemoryMailer):
     """After a cancelled send its connection is of no use."""
 
@@ -118,33 +122,3 @@ class BreaksWhenCancelled(MemoryMailer):
         vars(self)["broken"] = not self._closed
         await super().send(message)
         vars(self)["broken"] = False
-
-
-@found("closing_twice_is_no_error")
-class ClosesAMailerOnce(ClosesOnce, MemoryMailer):
-    """A second `aclose` raises."""
-
-
-@found("a_closed_adapter_refuses_to_send", "what_was_never_used_can_be_closed")
-class ClosesAUsedMailerOnly(NeedsUse, MemoryMailer):
-    """Without a call before it, `aclose` raises."""
-
-    async def send(self, message: EmailMessage) -> None:
-        """Open, and send."""
-        self.used = True
-        await super().send(message)
-
-
-@found("a_closed_adapter_refuses_to_send")
-class MailerThatStaysOpen(StaysOpen, MemoryMailer):
-    """It can be used after `aclose`."""
-
-
-@found("an_error_of_the_service_comes_as_an_adapter_error", unreachable=True)
-class LeaksAnError(MemoryMailer):
-    """The error of the service comes as it is."""
-
-    async def send(self, message: EmailMessage) -> None:
-        """Fail."""
-        await checkpoint()
-        raise ConnectionRefusedError(f"nobody listens for {message['Subject']}")

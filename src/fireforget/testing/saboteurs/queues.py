@@ -6,12 +6,11 @@ import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
-from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Delivery, Depth, Message, Outcome
 from fireforget.errors import ClosedError, TransientError
 from fireforget.local.memory import MemoryQueue
-from fireforget.testing.saboteurs.saboteur import ClosesOnce, Found, NeedsUse, StaysOpen
+from fireforget.testing.saboteurs.saboteur import Found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +87,7 @@ class TakesTheTooLarge(JudgesBadly):
         return Outcome("delivered") if message.body else super().outcome(message, batch)
 
 
-@found("a_message_over_the_limit_is_refused_alone")
+@found("a_message_over_the_limit_is_refused_alone", "an_empty_body_is_refused_alone")
 class RefusesTheWholeBatch(JudgesBadly):
     """One message over the limit spoils its batch."""
 
@@ -98,13 +97,22 @@ class RefusesTheWholeBatch(JudgesBadly):
         return max(outcomes, key=lambda outcome: outcome.status == "refused")
 
 
-@found("an_empty_body_is_refused")
+@found("an_empty_body_is_refused_alone")
 class TakesTheEmpty(JudgesBadly):
     """Says that an empty message was delivered."""
 
     def outcome(self, message: Message, batch: Sequence[Message]) -> Outcome:
         """Delivered, unless it is too large."""
         return super().outcome(message, batch) if message.body else Outcome("delivered")
+
+
+@found("what_is_declared_goes_together")
+class PacksMoreThanItTakes(MemoryQueue):
+    """Messages are to be packed up to a size that it refuses."""
+
+    capabilities = msgspec.structs.replace(
+        MemoryQueue.capabilities, pack_bytes=MemoryQueue.capabilities.max_message_bytes + 1
+    )
 
 
 @found("the_largest_batch_is_taken_at_once")
@@ -119,7 +127,10 @@ class TakesHalfABatch(JudgesBadly):
 
 
 @found(
-    "a_key_keeps_its_order_under_concurrency", "an_empty_batch_is_no_error", "many_consumers_lose_and_duplicate_nothing"
+    "a_key_keeps_its_order_under_concurrency",
+    "an_empty_batch_is_no_error",
+    "calls_may_be_made_at_the_same_time",
+    "many_consumers_lose_and_duplicate_nothing",
 )
 class NeedsMessages(MemoryQueue):
     """Asks the service even for nothing, which the service refuses."""
@@ -131,7 +142,7 @@ class NeedsMessages(MemoryQueue):
         await super().ack(deliveries)
 
 
-@found("an_empty_queue_gives_nothing")
+@found("an_empty_queue_gives_nothing", "who_waits_in_vain_gets_nothing")
 class RaisesWhenEmpty(MemoryQueue):
     """A queue that never held anything is an error."""
 
@@ -166,6 +177,15 @@ class NeverWaits(MemoryQueue):
         return await super().receive(limit, wait=0, lease=lease)
 
 
+@found("who_waits_in_vain_gets_nothing")
+class WaitsForEver(MemoryQueue):
+    """Where it may wait, it waits for as long as it takes."""
+
+    async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
+        """Take, however long that takes."""
+        return await super().receive(limit, wait=wait * 1e6, lease=lease)
+
+
 @found("adapters_of_one_identity_share_the_messages", "what_is_constant_needs_no_connection")
 class IsAlwaysAnother(MemoryQueue):
     """Every adapter has an identity of its own."""
@@ -198,6 +218,13 @@ class ForgetsTheSettled(MemoryQueue):
 
 
 @found("an_id_is_forgotten_in_the_end")
+class DropsWhatItDeclaresToTake(MemoryQueue):
+    """Drops a second message with an id, and declares that it does not."""
+
+    capabilities = msgspec.structs.replace(MemoryQueue.capabilities, deduplication_seconds=0)
+
+
+@found("an_id_is_forgotten_in_the_end")
 class RemembersForEver(MemoryQueue):
     """Never takes an id again."""
 
@@ -216,6 +243,16 @@ class CountsBadly(MemoryQueue):
         """Count, badly."""
         depth = await super().depth()
         return msgspec.structs.replace(depth, visible=(depth.visible or 0) + (depth.in_flight or 0))
+
+
+@found("depth_tells_what_it_knows")
+class CountsMilliseconds(MemoryQueue):
+    """Says the age of the oldest message in another unit."""
+
+    async def depth(self) -> Depth:
+        """Count, and tell milliseconds."""
+        depth = await super().depth()
+        return msgspec.structs.replace(depth, oldest_seconds=(depth.oldest_seconds or 0) * 1000)
 
 
 @found("many_consumers_lose_and_duplicate_nothing")
@@ -240,25 +277,6 @@ class DeliversTwice(MemoryQueue):
         await super().nack(first)
 
 
-@found("closing_twice_is_no_error")
-class ClosesAQueueOnce(ClosesOnce, MemoryQueue):
-    """A second `aclose` raises."""
-
-
-@found("what_is_constant_needs_no_connection", "what_was_never_used_can_be_closed")
-class ClosesAUsedQueueOnly(NeedsUse, MemoryQueue):
-    """Without a call before it, `aclose` raises."""
-
-    async def _begin(self) -> None:
-        self.used = True
-        await super()._begin()
-
-
-@found("a_closed_adapter_refuses_every_call", "closing_ends_a_receive_that_waits")
-class QueueThatStaysOpen(StaysOpen, MemoryQueue):
-    """It can be used after `aclose`."""
-
-
 @found("closing_ends_a_receive_that_waits")
 class EndsWithNothing(MemoryQueue):
     """A `receive` that waits ends as if nothing had come."""
@@ -272,12 +290,3 @@ class EndsWithNothing(MemoryQueue):
             if was_open:
                 return ()
             raise
-
-
-@found("an_error_of_the_service_comes_as_an_adapter_error", unreachable=True)
-class LeaksAnError(MemoryQueue):
-    """The error of the service comes as it is."""
-
-    async def _begin(self) -> None:
-        await checkpoint()
-        raise ConnectionRefusedError("nobody listens")

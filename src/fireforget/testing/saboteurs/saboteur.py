@@ -45,35 +45,3 @@ class Found(list[Saboteur]):
             return adapter
 
         return add
-
-
-class ClosesOnce:
-    """A second `aclose` raises."""
-
-    closed_before = False
-
-    async def aclose(self) -> None:
-        """Close, or complain."""
-        if self.closed_before:
-            raise RuntimeError("closed already")
-        await super().aclose()  # type: ignore[misc] # of what it is mixed into
-        self.closed_before = True
-
-
-class StaysOpen:
-    """It can be used after `aclose`."""
-
-    async def aclose(self) -> None:
-        """Do nothing."""
-
-
-class NeedsUse:
-    """`aclose` frees what only the first call makes."""
-
-    used = False
-
-    async def aclose(self) -> None:
-        """Close what was opened."""
-        if not self.used:
-            raise AttributeError("connection")
-        await super().aclose()  # type: ignore[misc] # of what it is mixed into

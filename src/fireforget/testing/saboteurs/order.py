@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fireforget.testing.saboteurs.queues_and_time import Reaching
+from fireforget.testing.saboteurs.reaching import Reaching
 from fireforget.testing.saboteurs.saboteur import Found
 
 if TYPE_CHECKING:
