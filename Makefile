@@ -10,10 +10,10 @@ pip := --disable-pip-version-check --no-input install --quiet
 uv = $(VENV)/bin/uv pip install --quiet --python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak peers bench lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak peers bench bench-peers lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## run the example chatbot and its whole pipeline on this machine
 	@$(run) examples.cv_chatbot.demo $(ARGS)
@@ -70,20 +70,20 @@ workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they tr
 soak: $(VENV)/.ready ## hurt a server 200 times and balance the books, into tests/faults/RESULTS.md
 	@$(run) tests.faults.soak $(ARGS)
 
-peers: $(VENV)/.dependencies ## what others deliver when the server ends, beside ours, into tests/faults/peers/RESULTS.md
-	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python build/peers
-	@$(uv) build/peers --require-hashes --requirements requirements/peers.txt
-	@$(uv) build/peers --no-deps --no-build-isolation --editable .
+peers: build/peers/.ready ## what others deliver when the server ends, beside ours, into tests/faults/peers/RESULTS.md
 	@build/peers/bin/python -m tests.faults.peers
 
-bench: $(VENV)/.ready ## measure against the peers, into benchmarks/RESULTS.md
+bench: $(VENV)/.ready ## measure against what our own libraries cost, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)
+
+bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events"
+	@build/peers/bin/python -m benchmarks.peers $(ARGS)
 
 lock: $(VENV)/.dependencies ## resolve the dependencies anew, into requirements/
 	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--quiet --output-file requirements/dev.txt >/dev/null
-	@$(VENV)/bin/uv pip compile pyproject.toml --group peers --upgrade \
+	@$(VENV)/bin/uv pip compile pyproject.toml --extra report --group peers --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		--quiet --output-file requirements/peers.txt >/dev/null
 
@@ -99,4 +99,10 @@ $(VENV)/.dependencies: requirements/dev.txt
 
 $(VENV)/.ready: $(VENV)/.dependencies pyproject.toml
 	@$(run) pip $(pip) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+build/peers/.ready: requirements/peers.txt $(VENV)/.dependencies
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python build/peers
+	@$(uv) build/peers --require-hashes --requirements requirements/peers.txt
+	@$(uv) build/peers --no-deps --no-build-isolation --editable .
 	@touch $@

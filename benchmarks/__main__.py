@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from argparse import ArgumentParser
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 from benchmarks import emit, imports, middleware, outage, pipeline
-from benchmarks.report import to_markdown, to_text
+from benchmarks.command import chosen, measure, new_parser
+from benchmarks.report import Page
 
 BENCHMARKS: Final = {
     "emit": emit.run,
@@ -19,26 +16,18 @@ BENCHMARKS: Final = {
     "imports": imports.run,
     "outage": outage.run,
 }
-RESULTS: Final = Path(__file__).with_name("RESULTS.md")
+PAGE: Final = Page(
+    path=Path(__file__).with_name("RESULTS.md"),
+    title="Benchmark results",
+    command="make bench",
+    packages=("fireforget", "anyio", "msgspec", "starlette"),
+)
 
 
 def main() -> None:
-    """Measure, print, and write what a full run has found."""
-    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(BENCHMARKS)}; all if there is none")
-    names = parser.parse_args().names or list(BENCHMARKS)
-    for name in names:
-        if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(BENCHMARKS)}")
-    sections = []
-    # Each in a fresh process, so that none finds what another has left in memory.
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
-        for name in names:
-            print(f"measuring: {name} ...", file=sys.stderr)
-            sections.append(fresh.submit(BENCHMARKS[name]).result())
-            print(to_text(sections[-1]), flush=True)
-    if set(names) == set(BENCHMARKS):
-        RESULTS.write_text(to_markdown(sections), encoding="utf-8")
+    """Measure what the command line names."""
+    parser = new_parser("benchmarks", __doc__, BENCHMARKS)
+    measure(BENCHMARKS, chosen(parser, parser.parse_args().names, BENCHMARKS), PAGE)
 
 
 if __name__ == "__main__":

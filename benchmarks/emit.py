@@ -103,7 +103,7 @@ async def _rounds() -> tuple[Rounds, Rounds]:
 
 
 def _short(ff: FireForget) -> list[Case]:
-    emit, keep, class_ = {"emit": ff.emit}, _keep(), {"Query": Query}
+    emit, kept, class_ = {"emit": ff.emit}, keep(), {"Query": Query}
     mapping = msgspec.structs.asdict(EVENT)
     long = msgspec.structs.replace(EVENT, query="x" * LONG_TEXT)
 
@@ -112,21 +112,19 @@ def _short(ff: FireForget) -> list[Case]:
         await asyncio.sleep(REST_SECONDS)
 
     return [
-        Case(FLOOR, _Burst(f"append(encode({EVENT!r}))", keep | class_)),
-        Case(INSTANCE, _Burst(f"emit({EVENT!r})", emit | class_), ff.drain),
-        Case(MAPPING, _Burst(f'emit("query", {mapping!r})', emit), ff.drain),
-        Case(MAPPING_FLOOR, _Burst(f"append(encode({mapping!r}))", keep)),
+        Case(FLOOR, Burst(f"append(encode({EVENT!r}))", kept | class_)),
+        Case(INSTANCE, Burst(f"emit({EVENT!r})", emit | class_), ff.drain),
+        Case(MAPPING, Burst(f'emit("query", {mapping!r})', emit), ff.drain),
+        Case(MAPPING_FLOOR, Burst(f"append(encode({mapping!r}))", kept)),
         Case(REQUESTS, partial(_requests, ff, mapping), rest),
-        Case(WAKING, _Burst(f'emit("query", {mapping!r})', emit, length=1), ff.drain),
+        Case(WAKING, Burst(f'emit("query", {mapping!r})', emit, length=1), ff.drain),
         Case(CREATE, _create_tasks),
         Case(TASK, _run_tasks),
-        Case(BUILT_FLOOR, _Burst("append(encode(event))", keep | {"event": EVENT})),
-        Case(BUILT_INSTANCE, _Burst("emit(event)", emit | {"event": EVENT}), ff.drain),
-        Case(BUILT_MAPPING, _Burst('emit("query", mapping)', emit | {"mapping": mapping}), ff.drain),
-        Case(LONG_FLOOR, _Burst("append(encode(event))", keep | {"event": long})),
-        Case(
-            LONG_MAPPING, _Burst('emit("query", mapping)', emit | {"mapping": msgspec.structs.asdict(long)}), ff.drain
-        ),
+        Case(BUILT_FLOOR, Burst("append(encode(event))", kept | {"event": EVENT})),
+        Case(BUILT_INSTANCE, Burst("emit(event)", emit | {"event": EVENT}), ff.drain),
+        Case(BUILT_MAPPING, Burst('emit("query", mapping)', emit | {"mapping": mapping}), ff.drain),
+        Case(LONG_FLOOR, Burst("append(encode(event))", kept | {"event": long})),
+        Case(LONG_MAPPING, Burst('emit("query", mapping)', emit | {"mapping": msgspec.structs.asdict(long)}), ff.drain),
     ]
 
 
@@ -134,18 +132,18 @@ def _lasting(ff: FireForget) -> list[Case]:
     statement = f'emit("query", {msgspec.structs.asdict(EVENT)!r})'
     emit = {"emit": ff.emit}
     return [
-        Case(LASTING_FLOOR, _Burst(f"append(encode({EVENT!r}))", _keep() | {"Query": Query}, length=LASTING_EVENTS)),
-        Case(PUBLISHED, _Burst(statement, emit, length=LASTING_EVENTS), ff.drain),
-        Case(HELD, _Burst(statement, emit, length=LASTING_EVENTS, held=True), ff.drain),
+        Case(LASTING_FLOOR, Burst(f"append(encode({EVENT!r}))", keep() | {"Query": Query}, length=LASTING_EVENTS)),
+        Case(PUBLISHED, Burst(statement, emit, length=LASTING_EVENTS), ff.drain),
+        Case(HELD, Burst(statement, emit, length=LASTING_EVENTS, held=True), ff.drain),
     ]
 
 
-def _keep() -> dict[str, Any]:
+def keep() -> dict[str, Any]:
     """What the floor calls."""
     return {"append": deque[bytes](maxlen=1024).append, "encode": msgspec.json.Encoder().encode}
 
 
-class _Burst:
+class Burst:
     """Repeats a statement and returns the seconds that one event took.
 
     Args:

@@ -42,6 +42,14 @@ class Spread(msgspec.Struct, frozen=True):
     least: float
 
 
+class Percentiles(msgspec.Struct, frozen=True):
+    """What half of many numbers stay below, and what nearly all do."""
+
+    p50: float
+    p99: float
+    p999: float
+
+
 Rounds = dict[str, list[float]]
 """By the name of a case, the seconds of one operation in each round."""
 
@@ -72,3 +80,9 @@ def ratio(subject: Sequence[float], baseline: Sequence[float]) -> Spread:
     """What the subject costs in units of the baseline, round by round; `least` is the ratio of the two minima."""
     rounds = spread([ours / theirs for ours, theirs in zip(subject, baseline, strict=True)])
     return msgspec.structs.replace(rounds, least=min(subject) / min(baseline))
+
+
+def percentiles(values: Sequence[float]) -> Percentiles:
+    """Of a thousand numbers or more."""
+    thousandths = statistics.quantiles(values, n=1000)
+    return Percentiles(thousandths[499], thousandths[989], thousandths[998])

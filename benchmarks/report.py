@@ -1,4 +1,4 @@
-"""What a benchmark found, as a table for the terminal and for RESULTS.md."""
+"""What a benchmark found, as a table for the terminal and for a page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,26 @@ import msgspec
 
 from benchmarks.measure import Rounds, Spread, ratio, spread
 
-PACKAGES: Final = ("fireforget", "anyio", "msgspec", "starlette")
-
 _UNITS: Final = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 
 TIMES: Final = ("", "median", "10–90 %", "minimum", "ratio", "10–90 %", "of the minima")
 """The columns of `time_rows`."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Where the figures of a run are written.
+
+    Args:
+        path: The file.
+        title: Its heading.
+        command: What writes it.
+        packages: Those whose versions it names.
+    """
+
+    path: Path
+    title: str
+    command: str
+    packages: Sequence[str]
 
 
 class Goal(msgspec.Struct, frozen=True):
@@ -57,6 +71,20 @@ class Table(msgspec.Struct, frozen=True):
     rows: Sequence[Sequence[str]]
 
 
+class Chart(msgspec.Struct, frozen=True):
+    """A drawing beside the page.
+
+    Args:
+        name: Name of its file.
+        text: What it shows, for who cannot see it.
+        svg: The drawing.
+    """
+
+    name: str
+    text: str
+    svg: str
+
+
 class Section(msgspec.Struct, frozen=True):
     """What one benchmark found.
 
@@ -65,12 +93,14 @@ class Section(msgspec.Struct, frozen=True):
         method: What was measured against what, in paragraphs.
         tables: The figures.
         goals: The ratios that count.
+        charts: What is easier seen than read.
     """
 
     title: str
     method: str
     tables: Sequence[Table]
     goals: Sequence[Goal]
+    charts: Sequence[Chart] = ()
 
 
 def ratio_goal(what: str, sign: Literal["≤", "<"], limit: float, found: Spread) -> Goal:
@@ -139,17 +169,17 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def to_markdown(sections: Sequence[Section]) -> str:
-    """The whole of RESULTS.md."""
+def to_markdown(page: Page, sections: Sequence[Section]) -> str:
+    """The whole of a page."""
     lines = [
-        "# Benchmark results",
+        f"# {page.title}",
         "",
-        "Written by `make bench`. All ratios come from one run: the two sides of each were measured in turns, round by",
-        "round, with the garbage collector on. A ratio is the median of the rounds' own ratios; the range beside it",
-        "holds the middle 80 % of them. A ratio of minima compares the best round of each side. Absolute times belong",
-        "to this machine, and to whatever else it was doing.",
+        f"Written by `{page.command}`. All ratios come from one run: the two sides of each were measured in turns,",
+        "round by round, with the garbage collector on. A ratio is the median of the rounds' own ratios; the",
+        "range beside it holds the middle 80 % of them. A ratio of minima compares the best round of each side.",
+        "Absolute times belong to this machine, and to whatever else it was doing.",
         "",
-        *_machine(),
+        *_machine(page.packages),
         "",
         "## Summary",
         "",
@@ -161,6 +191,8 @@ def to_markdown(sections: Sequence[Section]) -> str:
             lines += ["", *wrap(paragraph, 120, break_long_words=False, break_on_hyphens=False)]
         for table in section.tables:
             lines += ["", *_markdown_table(table)]
+        for chart in section.charts:
+            lines += ["", f"![{chart.text}]({chart.name})"]
     return "\n".join([*lines, ""])
 
 
@@ -169,9 +201,9 @@ def _markdown_table(table: Table) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 
-def _machine() -> list[str]:
+def _machine(names: Sequence[str]) -> list[str]:
     """What the figures depend on, and nothing that names the machine."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return [
         f"- Date: {datetime.now(UTC):%Y-%m-%d}",

@@ -13,7 +13,7 @@ from fireforget.errors import TransientError
 
 
 class HttpQueue:
-    """Posts every message to a URL.
+    """Posts to a URL, a request for each batch of messages, as the queues of the clouds take them.
 
     Args:
         url: Where to.
@@ -36,8 +36,8 @@ class HttpQueue:
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:
-            for message in messages:
-                (await self._client.post("/", content=message.body)).raise_for_status()
+            body = "\n".join(message.body for message in messages)
+            (await self._client.post("/", content=body)).raise_for_status()
         except httpx.HTTPError as error:
             raise TransientError(str(error)) from error
         return [Outcome("delivered")] * len(messages)

@@ -4,16 +4,32 @@ import asyncio
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from benchmarks.clock import ManualClock
 from benchmarks.measure import Case, Spread, interleave, ratio, spread
 from benchmarks.queues import NullQueue
-from benchmarks.report import TIMES, Goal, Section, Table, duration, ratio_goal, time_rows, to_markdown, to_text
+from benchmarks.report import (
+    TIMES,
+    Chart,
+    Goal,
+    Page,
+    Section,
+    Table,
+    duration,
+    ratio_goal,
+    time_rows,
+    to_markdown,
+    to_text,
+)
 from benchmarks.workload import EVENT, scope, types
 from fireforget.abc import Clock, Message, Queue
 from fireforget.errors import TransientError
+
+PAGE = Page(Path("RESULTS.md"), "Benchmark results", "make bench", ("fireforget",))
 
 
 def section(*goals: Goal) -> Section:
@@ -76,7 +92,7 @@ def test_a_time_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
 
 
 def test_the_page_has_the_goals_the_method_and_the_figures() -> None:
-    page = to_markdown([section(ratio_goal("ours ÷ floor", "≤", 2.5, Spread(2.25, 2.0, 2.5, 2.0)))])
+    page = to_markdown(PAGE, [section(ratio_goal("ours ÷ floor", "≤", 2.5, Spread(2.25, 2.0, 2.5, 2.0)))])
 
     assert "| ours ÷ floor | ≤ 2.5 | 2.25 (2.00 – 2.50) | yes |" in page
     assert "\n## Emit\n\nHow it was measured.\n\nAnd why.\n\n| " in page
@@ -84,8 +100,14 @@ def test_the_page_has_the_goals_the_method_and_the_figures() -> None:
     assert page.endswith("|\n")
 
 
+def test_the_page_shows_a_chart_that_lies_beside_it() -> None:
+    drawn = msgspec.structs.replace(section(), charts=[Chart("growth.svg", "flat", "<svg/>")])
+
+    assert to_markdown(PAGE, [drawn]).endswith("|\n\n![flat](growth.svg)\n")
+
+
 def test_the_page_says_what_kind_of_machine_it_was() -> None:
-    page = to_markdown([section()])
+    page = to_markdown(PAGE, [section()])
 
     assert platform.python_version() in page
     assert " cores" in page

@@ -1,0 +1,149 @@
+"""Requests a second and their latency, under uvicorn in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from benchmarks.measure import Case, Spread, interleave, ratio, spread
+from benchmarks.peers.load import Answers, load
+from benchmarks.peers.shops import ANALYTICS_SECONDS, NONE, OURS, SIMPLE, WORK, WORK_OURS, WORK_SECONDS, WORKING
+from benchmarks.peers.sink import RemoteSink, remote_sink
+from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
+from fireforget.testing.faults import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROUNDS: Final = 6
+SECONDS: Final = 1.0
+WARMUP_SECONDS: Final = 0.25
+REST_SECONDS: Final = 0.2
+"""After each load the next server waits until no event has arrived for so long: the last one still delivers."""
+SATURATING: Final = 32
+WORKING_CONNECTIONS: Final = 8
+
+_PATIENCE: Final = 30.0
+_COLUMNS: Final = ("", "requests a second", "10–90 %", "of those of the first", "10–90 %", "p50", "p95", "p99")
+_METHOD: Final = f"""
+uvicorn with one worker, uvloop and httptools serves the applications, each in a process of its own that stays up; the
+load goes to one after the other, for {SECONDS:g} s after {WARMUP_SECONDS:g} s of warm-up, and to the next when nothing
+arrives from the last one any more. The load generator is another process: connections that each ask again as soon as
+they have been answered. Events go by HTTP to a service in a third process. The percentiles are the medians of the
+rounds' own.
+
+In the first table {SATURATING} connections saturate the server, and a request has nothing to do but to record its
+event. Where each request sends one of its own, the service that takes it shares the processors with the server.
+
+In the second, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
+or a model elsewhere) and leave {ANALYTICS_SECONDS * 1000:g} ms of analytics behind (they wait, too). With ours they run
+under `wait_until`, and an event goes to the journal.
+"""
+
+
+def run(rounds: int = ROUNDS) -> Section:
+    """Measure."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        simple = runner.run(_rounds(SIMPLE, SATURATING, rounds))
+        working = runner.run(_rounds(WORKING, WORKING_CONNECTIONS, rounds))
+    saturated, seeds = _rates(simple, OURS, NONE), _rates(working, WORK_OURS, WORK)
+    return Section(
+        title="A served request",
+        method=_METHOD,
+        tables=[
+            Table((f"{SATURATING} connections", *_COLUMNS[1:]), _rows(simple)),
+            Table((f"{WORKING_CONNECTIONS} connections", *_COLUMNS[1:]), _rows(working)),
+        ],
+        goals=[
+            Goal("requests a second when saturated, ours ÷ no event", "≥", 0.95, saturated.median, between(saturated)),
+            Goal("requests a second with work, ours ÷ the work alone", "≥", 0.98, seeds.median, between(seeds)),
+            *(
+                ratio_goal(
+                    f"{name} of these, ours ÷ the work alone",
+                    "≤",
+                    1.05,
+                    ratio(_each(working, WORK_OURS, name), _each(working, WORK, name)),
+                )
+                for name in ("p50", "p99")
+            ),
+        ],
+    )
+
+
+Loads = dict[str, list[Answers]]
+"""By the name of a shop, what came of each round."""
+
+
+def _rates(loads: Loads, subject: str, baseline: str) -> Spread:
+    return ratio(_each(loads, subject, "rate"), _each(loads, baseline, "rate"))
+
+
+def _each(loads: Loads, name: str, what: str) -> list[float]:
+    return [getattr(answers, what) for answers in loads[name]]
+
+
+def _rows(loads: Loads) -> list[list[str]]:
+    first = next(iter(loads))
+    rows = []
+    for name in loads:
+        rate = spread(_each(loads, name, "rate"))
+        row = [name, f"{rate.median:,.0f}", f"{rate.low:,.0f} – {rate.high:,.0f}"]
+        part = _rates(loads, name, first)
+        row += ["1", ""] if name == first else [f"{part.median:.2f}", between(part)]
+        rows.append(row + [duration(spread(_each(loads, name, each)).median) for each in ("p50", "p95", "p99")])
+    return rows
+
+
+async def _rounds(shops: Iterable[str], connections: int, rounds: int) -> Loads:
+    loads: Loads = {}
+    with remote_sink() as sink, ExitStack() as stack:
+        cases = []
+        for name in shops:
+            server = stack.enter_context(_served(name, sink.url))
+            run_ = partial(_load, server, connections, loads.setdefault(name, []))
+            cases.append(Case(name, run_, partial(_rest, sink)))
+        await interleave(cases, rounds, warmup=1)
+    return {name: found[-rounds:] for name, found in loads.items()}
+
+
+async def _rest(sink: RemoteSink) -> None:
+    """Wait until nothing arrives any more."""
+    until = perf_counter() + _PATIENCE
+    arrived = -1
+    while arrived != (arrived := sink.count()) and perf_counter() < until:  # noqa: ASYNC110 - another process counts
+        await asyncio.sleep(REST_SECONDS)
+
+
+async def _load(server: Server, connections: int, found: list[Answers]) -> float:
+    """Load a server; the seconds for each request.
+
+    Raises:
+        ConnectionError: A request failed; the message has the end of the server's log.
+    """
+    try:
+        found.append(await load(server.port, connections, SECONDS, WARMUP_SECONDS))
+    except ConnectionError as error:
+        message = f"{error}\n{server.log}"
+        raise ConnectionError(message) from error
+    return 1 / found[-1].rate
+
+
+@contextmanager
+def _served(name: str, sink: str) -> Iterator[Server]:
+    """A server with one shop."""
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.peers.served:app", "--port", "{port}", "--no-access-log"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+    with tempfile.TemporaryDirectory() as directory:
+        variables = {**os.environ, "SHOP": name, "SINK": sink, "DIRECTORY": directory}
+        with Server(command, Path(directory, "log"), variables=variables) as server:
+            server.wait_until_it_listens(_PATIENCE)
+            yield server
