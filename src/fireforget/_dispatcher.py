@@ -107,9 +107,7 @@ class Dispatcher:
         try:
             while True:
                 more = self._fill()
-                if self._begin_call():
-                    continue
-                if more:
+                if await self._begin_call() or more:
                     await asyncio.sleep(0)
                     continue
                 if not self._gathering():
@@ -183,7 +181,7 @@ class Dispatcher:
             return due
         return min(due, LOOK_SECONDS)
 
-    def _begin_call(self) -> bool:
+    async def _begin_call(self) -> bool:
         """Begin one publish call if one is due."""
         waiting = self._waiting()
         if not waiting:
@@ -198,8 +196,8 @@ class Dispatcher:
         lingered = self._hurried or now - self._lingering_since >= self._settings.linger_seconds
         if not any(lingered or lane.packs or lane.bytes >= self._pack_bytes for _, lane in ready):
             return False
-        shipments = self._batch(ready)
-        if not shipments:
+        shipments = await self._batch(ready)
+        if not shipments or self.breaker.seconds_until_call() > 0:  # another call has failed meanwhile
             return False
         for _, lane, pack in shipments:
             lane.in_flight = True
@@ -228,8 +226,11 @@ class Dispatcher:
                 self._put_off(lane)
         self.waker.wake()
 
-    def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
-        """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone."""
+    async def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
+        """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone.
+
+        A step for each pack that is cut: the application's threads get their turns in between.
+        """
         limits = self._limits
         shipments: list[Shipment] = []
         keys: set[str] = set()
@@ -237,7 +238,10 @@ class Dispatcher:
         for lanes, lane in ready:
             if lane.key in keys:
                 continue
+            cut = not lane.packs
             pack = lanes.next_pack(lane)
+            if cut:
+                await asyncio.sleep(0)
             if pack is None:
                 continue
             if pack.flaw:

@@ -57,6 +57,10 @@ class Telemetry:
             counter = self._counters[name] = _meter().create_counter(name, unit=_UNITS[name])
         counter.add(amount, attributes)
 
+    def knows(self, name: str) -> bool:
+        """Has this counter been added to? Then OpenTelemetry is loaded, and adding to it is quick in any thread."""
+        return name in self._counters
+
     def record(self, name: str, seconds: float, attributes: Mapping[str, str] | None = None) -> None:
         """Record one value of a histogram."""
         histogram = self._histograms.get(name)

@@ -200,9 +200,16 @@ class Job:
                 _logger.warning("work handed to wait_until was cancelled before its end: %s", self.name)
             self.unfinished.discard(self)
             self.done.set_result(None)
-            # counted in the background: the first measurement loads OpenTelemetry
-            shared_engine.start()
-            shared_engine.call(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
+            _count(outcome)
+
+
+def _count(outcome: str) -> None:
+    count = partial(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
+    if _telemetry_of_work.knows(_telemetry.TASKS):
+        count()
+    else:  # in the background: the first measurement loads OpenTelemetry
+        shared_engine.start()
+        shared_engine.call(count)
 
 
 def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:
