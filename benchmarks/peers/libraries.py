@@ -267,7 +267,7 @@ def _in_file(path: Path) -> int:
 
 LIBRARIES: Final = (
     Library(OURS, "fireforget", "in the journal, a file; then by HTTP", fireforget),
-    Library(CREATE_TASK, "httpx", "in memory; a request for each", create_task),
+    Library(CREATE_TASK, "", "in memory; a request for each, by httpx", create_task),
     Library(OPENTELEMETRY, "opentelemetry-sdk", "in memory; then by HTTP", opentelemetry),
     Library(POSTHOG, "posthog", "in memory; then by HTTP", posthog),
     Library("segment", "segment-analytics-python", "in memory; then by HTTP", segment),
