@@ -249,6 +249,6 @@ class Lifespan:
         if message["type"] != "lifespan.startup.complete":
             try:
                 await self._keeper.aclose()
-            except Exception:
+            except Exception:  # the application ends all the same, and the server has its answer
                 _logger.exception("cannot close: what is pending stays in the journal")
         await self._send(message)

@@ -140,7 +140,7 @@ def test_work_handed_over_in_a_script_is_finished_at_its_end(site: Site) -> None
         ff = FireForget()
 
         async def work():
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # lasts longer than the rest of the program
             print("done", flush=True)
 
         current_context().wait_until(work())

@@ -120,20 +120,20 @@ def test_gunicorn_may_preload_an_application_that_has_emitted_and_delivered(site
 
 def test_a_preloading_server_may_emit_before_it_forks_its_workers(site: Site) -> None:
     printed = site.run("""
-        import os, signal, sys, time
+        import os, signal, sys
         from fireforget import FireForget
         ff = FireForget()
         print(ff.emit("preloaded", {}), flush=True)
         children = []
         readable, writable = os.pipe()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # it waits until somebody waits for it
         for number in range(3):
             child = os.fork()
             if child == 0:
-                signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
                 print(*(ff.emit("served", {"n": n}) for n in range(20)), flush=True)
                 os.write(writable, b".")
-                while True:
-                    time.sleep(0.01)  # `pause` would sleep through a signal that came right before it
+                signal.sigwait({signal.SIGTERM})
+                sys.exit(0)
             children.append(child)
         for _ in children:
             os.read(readable, 1)

@@ -80,7 +80,7 @@ def test_a_block_that_does_not_end_fails(
 ) -> None:
     monkeypatch.setattr(check_blocks, "SECONDS", 1)
 
-    assert check(root, block("python", "import time; time.sleep(30)")) == 1
+    assert check(root, block("python", "import threading; threading.Event().wait()")) == 1
     assert "did not end in time" in capsys.readouterr().out
 
 

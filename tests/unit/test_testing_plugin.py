@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from fireforget.local.memory import MemoryQueue
@@ -182,7 +183,7 @@ def test_a_call_is_cancelled_at_the_await_that_is_named(backend: str) -> None:
 
     async def call() -> None:
         for number in range(3):
-            await anyio.sleep(0.001)
+            await anyio.lowlevel.checkpoint()
             passed.append(number)
 
     async def all_of_them() -> list[bool]:

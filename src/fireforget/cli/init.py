@@ -48,7 +48,7 @@ def _write_over(path: Path) -> None:
         if hasattr(os, "chown"):
             os.chown(temporary, before.st_uid, before.st_gid)
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # whatever it is, Ctrl-C too: the old file stays, and nothing beside it
         temporary.unlink()
         raise
 
@@ -60,6 +60,6 @@ def _write(file: TextIO, path: Path) -> None:
             file.write(settings_file())
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
+    except BaseException:  # whatever it is, Ctrl-C too: half a file is worse than none
         path.unlink()
         raise

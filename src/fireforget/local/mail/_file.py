@@ -72,7 +72,7 @@ class FileMailer(Closable):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self._directory / name)  # noqa: PTH105 - both spellings are paths here
-        except BaseException:
+        except BaseException:  # whatever it is: no half a mail stays behind
             with suppress(FileNotFoundError):
                 os.unlink(temporary)  # noqa: PTH108
             raise

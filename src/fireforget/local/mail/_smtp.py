@@ -77,7 +77,7 @@ class SMTPServer(msgspec.Struct, frozen=True, kw_only=True):
                 session.starttls(context=ssl.create_default_context())
             if self.user:
                 session.login(self.user, self.password)
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else could close the session
             session.close()
             raise
         return session

@@ -69,7 +69,7 @@ def connect(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
             connection.execute(setting)
         if not is_current(connection, path):
             _lay_out(connection, path)
-    except BaseException:
+    except BaseException:  # whatever it is: nobody else could close the connection
         connection.close()
         raise
     return connection
@@ -160,7 +160,7 @@ def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
             for statement in STATEMENTS:
                 connection.execute(statement)
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it is: half a layout is undone, and the lock let go
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -249,7 +249,7 @@ class Writer(SqlThread):
                 for job in jobs:
                     _do_apart(connection, job)
             connection.execute("COMMIT")
-        except Exception:
+        except Exception:  # whatever it is: all or nothing, and who waits for a job is told by the caller
             if connection.in_transaction:
                 with suppress(sqlite3.Error):  # closing rolls back as well, and the first error says more
                     connection.execute("ROLLBACK")
