@@ -68,7 +68,8 @@ def test_a_sigterm_right_after_fifty_requests_loses_nothing(site: Site, name: st
     check_once(events, ids)
     assert types.count("order") == 50
     assert types.count("startup") == types.count("shutdown")
-    assert (types.count("startup") > 0) == (name != "daphne")  # a second worker may come too late to start
+    workers = 0 if name == "daphne" else 2 if "2" in name or "gunicorn" in name else 1
+    assert min(workers, 1) <= types.count("startup") <= workers  # a second worker may come too late to start
     assert "fireforget" not in handlers
     assert "Traceback" not in log
 
