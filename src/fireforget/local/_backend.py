@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote
 
 import anyio.to_thread
 
+from fireforget.adapters import split_url, url_options
 from fireforget.errors import SettingsError
 from fireforget.local import _directory, _url
 from fireforget.local._limits import CAPABILITIES
@@ -50,7 +51,7 @@ class LocalBackend:
         Raises:
             SettingsError: The URL names no queue or no store.
         """
-        parts = _url.split(url)
+        parts = split_url(url)
         if parts.scheme == "memory":
             _memory_name(parts)
         else:
@@ -63,7 +64,7 @@ class LocalBackend:
         Raises:
             SettingsError: The URL names no queue.
         """
-        parts = _url.split(url)
+        parts = split_url(url)
         if parts.scheme == "memory":
             from fireforget.local.memory import MemoryQueue
 
@@ -79,7 +80,7 @@ class LocalBackend:
         Raises:
             SettingsError: The URL names no queue.
         """
-        parts = _url.split(url)
+        parts = split_url(url)
         if parts.scheme == "memory":
             from fireforget.local.memory import MemoryDeadLetters
 
@@ -95,7 +96,7 @@ class LocalBackend:
         Raises:
             SettingsError: The URL names no store.
         """
-        parts = _url.split(url)
+        parts = split_url(url)
         if parts.scheme == "memory":
             from fireforget.local.memory import MemoryStore
 
@@ -111,11 +112,11 @@ class LocalBackend:
         Raises:
             SettingsError: The URL names no mailer.
         """
-        parts = _url.split(url)
+        parts = split_url(url)
         if parts.scheme == "file":
             from fireforget.local.mail import FileMailer
 
-            _url.options(parts, {})
+            url_options(parts, {})
             return FileMailer(_url.directory_path(parts), clock=self._clock)
         if parts.scheme != "smtp":
             raise SettingsError(f"{parts.scheme}:// names no mailer: write file:///absolute/directory or smtp://host")
@@ -123,7 +124,7 @@ class LocalBackend:
 
         if not parts.hostname or parts.path.strip("/"):
             raise SettingsError("an smtp URL names a server: write smtp://user:password@host:587")
-        encryption = cast("Encryption", _url.options(parts, _SMTP_OPTIONS).get("tls", "starttls"))
+        encryption = cast("Encryption", url_options(parts, _SMTP_OPTIONS).get("tls", "starttls"))
         return SMTPMailer(
             SMTPServer(
                 host=parts.hostname,
@@ -150,7 +151,7 @@ class LocalBackend:
 
 def _steps(role: Role, url: str) -> list[Step]:
     """What one role needs."""
-    parts = _url.split(url)
+    parts = split_url(url)
     if parts.scheme == "file":
         return _directory.steps(Path(_url.directory_path(parts)))
     if parts.scheme != "sqlite":
@@ -162,7 +163,7 @@ def _steps(role: Role, url: str) -> list[Step]:
 
 
 def _memory_name(parts: SplitResult) -> str:
-    _url.options(parts, {})
+    url_options(parts, {})
     if parts.path.strip("/"):
         raise SettingsError("a memory URL has a name and nothing else: write memory://name")
     return unquote(parts.netloc)
@@ -172,5 +173,5 @@ def _sqlite(parts: SplitResult, role: str) -> tuple[str, Synchronous]:
     """The file and whether its commits wait for the disk."""
     if parts.scheme != "sqlite":
         raise SettingsError(f"{parts.scheme}:// names no {role}: write sqlite:///path.db or memory://name")
-    synchronous = _url.options(parts, _SQLITE_OPTIONS).get("synchronous", "normal")
+    synchronous = url_options(parts, _SQLITE_OPTIONS).get("synchronous", "normal")
     return _url.sqlite_path(parts), cast("Synchronous", synchronous)

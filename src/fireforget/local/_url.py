@@ -1,51 +1,15 @@
-"""The URLs of the embedded backend, taken apart."""
+"""Where the URLs of the embedded backend point to."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from fireforget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-
-def split(url: str) -> SplitResult:
-    """The parts of a URL.
-
-    Raises:
-        SettingsError: It has no ``scheme://``, or a fragment. The message leaves the URL out: it may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # reading it is what checks it
-    except ValueError as error:
-        raise SettingsError(f"this is not a URL ({error}): write scheme://...") from None
-    if not url.startswith(f"{parts.scheme}://"):
-        raise SettingsError("this is not a URL: write scheme://..., such as sqlite:///app.db")
-    if "#" in url:
-        raise SettingsError(f"the {parts.scheme} URL has a '#': write it as %23")
-    return parts
-
-
-def options(parts: SplitResult, known: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """The options after the ``?``, of which `known` names all and their values.
-
-    Raises:
-        SettingsError: An option or its value is not among the known ones, or comes twice.
-    """
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise SettingsError(f"the {parts.scheme} URL has an unknown option {name!r}: the known ones are: {names}")
-        if value not in known[name] or name in found:
-            values = ", ".join(known[name])
-            raise SettingsError(f"the {parts.scheme} URL needs {name} once, with one of the values: {values}")
-        found[name] = value
-    return found
+    from urllib.parse import SplitResult
 
 
 def sqlite_path(parts: SplitResult) -> str:

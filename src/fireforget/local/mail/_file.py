@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from fireforget.abc import Clock, Finding, SystemClock
+from fireforget.adapters import Closable, check_addresses, moment
 from fireforget.errors import PermanentError, TransientError
 from fireforget.local import _directory
-from fireforget.local._closable import Closable
-from fireforget.local._micros import moment
-from fireforget.local.mail._addresses import check_addresses
 
 if TYPE_CHECKING:
     from email.message import EmailMessage

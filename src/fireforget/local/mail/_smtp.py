@@ -15,9 +15,8 @@ import anyio.to_thread
 import msgspec
 
 from fireforget.abc import Finding
+from fireforget.adapters import Closable, check_addresses
 from fireforget.errors import AdapterError, PermanentError, SettingsError, TransientError
-from fireforget.local._closable import Closable
-from fireforget.local.mail._addresses import check_addresses
 
 if TYPE_CHECKING:
     from email.message import EmailMessage

@@ -5,8 +5,7 @@ from __future__ import annotations
 from anyio.lowlevel import checkpoint
 
 from fireforget.abc import Clock, SystemClock
-from fireforget.local._closable import Closable
-from fireforget.local._micros import span
+from fireforget.adapters import Closable, span
 
 
 class MemoryAdapter(Closable):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fireforget.abc import Clock, DeadLetter, Message
-from fireforget.local._micros import moment
+from fireforget.adapters import moment
 from fireforget.local.memory._adapter import MemoryAdapter
 from fireforget.local.memory._messages import messages_named
 

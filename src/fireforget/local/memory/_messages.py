@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from fireforget.abc import DeadLetter, Delivery, Depth, Message
+from fireforget.adapters import PER_SECOND
 from fireforget.local._bell import Bell
 from fireforget.local._limits import DEDUPLICATION_SECONDS
-from fireforget.local._micros import PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

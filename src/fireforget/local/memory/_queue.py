@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fireforget.local._limits import CAPABILITIES, DELIVERED, check_lease, judge
-from fireforget.local._micros import moment, span
+from fireforget.adapters import DELIVERED, check_lease, judge, moment, span
+from fireforget.local._limits import CAPABILITIES
 from fireforget.local.memory._adapter import MemoryAdapter
 from fireforget.local.memory._messages import messages_named
 
@@ -39,7 +39,7 @@ class MemoryQueue(MemoryAdapter):
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish a batch. See `fireforget.abc.Queue`."""
         await self._begin()
-        outcomes = [judge(message) for message in messages]
+        outcomes = [judge(message, CAPABILITIES) for message in messages]
         accepted = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is DELIVERED]
         with self._messages.lock:
             self._messages.add(accepted, self._elapsed())
@@ -48,7 +48,7 @@ class MemoryQueue(MemoryAdapter):
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         """Take up to `limit` messages, the oldest first. See `fireforget.abc.Queue`."""
-        check_lease(lease)
+        check_lease(lease, CAPABILITIES)
         with self._messages.bell.listen(self._clock, wait) as listener:
             while await listener.turn():
                 await self._begin()
@@ -75,7 +75,7 @@ class MemoryQueue(MemoryAdapter):
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         """Renew leases to `lease` seconds from now. See `fireforget.abc.Queue`."""
-        check_lease(lease)
+        check_lease(lease, CAPABILITIES)
         await self._begin()
         with self._messages.lock:
             return self._messages.extend(deliveries, *self._lease(lease))

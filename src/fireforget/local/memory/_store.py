@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from fireforget.abc import Clock, Query, Record, Refusal, uuid7_time
-from fireforget.local._micros import span
-from fireforget.local._record import parse, render
+from fireforget.adapters import parse_record, render_record, span
 from fireforget.local.memory._adapter import MemoryAdapter
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class MemoryStore(MemoryAdapter):
         refusals: list[Refusal] = []
         with self._shelf.lock:
             for record in records:
-                rendered = render(record)
+                rendered = render_record(record)
                 if isinstance(rendered, Refusal):
                     refusals.append(rendered)
                 else:
@@ -57,7 +56,7 @@ class MemoryStore(MemoryAdapter):
             events = sorted(self._shelf.events.items())
         for _, (text, expires_at) in events:
             self._check_open()
-            if not self._has_expired(expires_at) and _answers(record := parse(text, expires_at), query):
+            if not self._has_expired(expires_at) and _answers(record := parse_record(text, expires_at), query):
                 yield record
 
     async def claim(self, key: str, lease: float, *, holder: str) -> bool:

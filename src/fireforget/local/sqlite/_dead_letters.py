@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from fireforget.abc import DeadLetter, Message
-from fireforget.local._micros import moment
+from fireforget.adapters import moment
 from fireforget.local.sqlite._adapter import SQLiteAdapter
 
 if TYPE_CHECKING:

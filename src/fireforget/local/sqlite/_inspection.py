@@ -14,9 +14,9 @@ from urllib.parse import quote
 import anyio.to_thread
 
 from fireforget.abc import Finding, Step
+from fireforget.adapters import moment
 from fireforget.errors import AdapterError
 from fireforget.local import _directory
-from fireforget.local._micros import moment
 from fireforget.local.sqlite._connection import check_empty, connect, is_current, is_writable, translate
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from fireforget.abc import Delivery, Depth, Message, Outcome
+from fireforget.adapters import DELIVERED, PER_SECOND, check_lease, judge, moment, span
 from fireforget.errors import PermanentError
-from fireforget.local._limits import CAPABILITIES, DEDUPLICATION_SECONDS, DELIVERED, check_lease, judge
-from fireforget.local._micros import PER_SECOND, moment, span
+from fireforget.local._limits import CAPABILITIES, DEDUPLICATION_SECONDS
 from fireforget.local.sqlite._adapter import SQLiteAdapter
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class SQLiteQueue(SQLiteAdapter):
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Publish a batch in one transaction. See `fireforget.abc.Queue`."""
-        outcomes = [judge(message) for message in messages]
+        outcomes = [judge(message, CAPABILITIES) for message in messages]
         accepted = [message for message, outcome in zip(messages, outcomes, strict=True) if outcome is DELIVERED]
 
         def work(connection: sqlite3.Connection) -> None:
@@ -94,7 +94,7 @@ class SQLiteQueue(SQLiteAdapter):
 
         A message that another process of the machine has published is seen within half a second.
         """
-        check_lease(lease)
+        check_lease(lease, CAPABILITIES)
         with self._database.bell.listen(self._clock, wait) as listener:
             while await listener.turn():
                 if deliveries := await self._take(limit, lease):
@@ -123,7 +123,7 @@ class SQLiteQueue(SQLiteAdapter):
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         """Renew leases to `lease` seconds from now. See `fireforget.abc.Queue`."""
-        check_lease(lease)
+        check_lease(lease, CAPABILITIES)
 
         def work(connection: sqlite3.Connection) -> list[Delivery]:
             now = self._now()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fireforget.abc import Query, Record, Refusal
-from fireforget.local._micros import micros, span
-from fireforget.local._record import parse, render
+from fireforget.adapters import micros, parse_record, render_record, span
 from fireforget.local.sqlite._adapter import SQLiteAdapter
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class SQLiteStore(SQLiteAdapter):
             rows: list[tuple[str, str, str, str | None, int | None, str]] = []
             refusals: list[Refusal] = []
             for record in records:
-                rendered = render(record)
+                rendered = render_record(record)
                 if isinstance(rendered, Refusal):
                     refusals.append(rendered)
                     continue
@@ -72,7 +71,7 @@ class SQLiteStore(SQLiteAdapter):
             size = 0
             for correlationid, id_, expires_at, body in connection.execute(sql, (*after, self._now(), *values)):
                 after = correlationid, id_
-                records.append(parse(body, expires_at))
+                records.append(parse_record(body, expires_at))
                 size += len(body)
                 if size >= _PAGE_BYTES:
                     break

@@ -1,4 +1,4 @@
-"""Moments as whole microseconds since 1970 UTC: what the files hold, exact for every `datetime`."""
+"""Moments as whole microseconds since 1970 UTC: what stores hold, exact for every `datetime`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""A record as the embedded stores hold it: the event as text, the expiry as a number."""
+"""A record as stores hold it: the event as text, the expiry as a number."""
 
 from __future__ import annotations
 
 from fireforget.abc import Event, Record, Refusal, decode_event, encode_event, is_uuid7
+from fireforget.adapters.moments import micros, moment
 from fireforget.errors import DecodeError, PermanentError
-from fireforget.local._micros import micros, moment
 
 
-def render(record: Record) -> tuple[str, int | None] | Refusal:
-    """The event's text and the record's expiry, or why no store will ever take it."""
+def render_record(record: Record) -> tuple[str, int | None] | Refusal:
+    """The event's text and the record's expiry in microseconds since 1970 UTC, or why no store will ever take it."""
     event = record.event
     if not is_uuid7(event.correlation):
         return Refusal(event.id, f"the correlation id {event.correlation!r:.80} is not a UUIDv7")
@@ -25,11 +25,11 @@ def _encode(event: Event) -> str:
     return text
 
 
-def parse(text: str, expires_at: int | None) -> Record:
-    """The record of which `render` made the text.
+def parse_record(text: str, expires_at: int | None) -> Record:
+    """The record of which `render_record` made the text.
 
     Raises:
-        PermanentError: It is not what `render` makes.
+        PermanentError: It is not what `render_record` makes.
     """
     try:
         return Record(decode_event(text), None if expires_at is None else moment(expires_at))

@@ -1,0 +1,29 @@
+"""What adapters are made of: the parts that every backend needs, and none should write again.
+
+A backend may use them or not; the promises are those of `fireforget.abc`.
+"""
+
+from __future__ import annotations
+
+from fireforget.adapters.addresses import check_addresses
+from fireforget.adapters.closable import Closable
+from fireforget.adapters.limits import DELIVERED, check_lease, judge
+from fireforget.adapters.moments import PER_SECOND, micros, moment, span
+from fireforget.adapters.record import parse_record, render_record
+from fireforget.adapters.url import split_url, url_options
+
+__all__ = [
+    "DELIVERED",
+    "PER_SECOND",
+    "Closable",
+    "check_addresses",
+    "check_lease",
+    "judge",
+    "micros",
+    "moment",
+    "parse_record",
+    "render_record",
+    "span",
+    "split_url",
+    "url_options",
+]
