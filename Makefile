@@ -8,9 +8,11 @@ ARGS ?=
 run := $(VENV)/bin/python -m
 pip := --disable-pip-version-check --no-input install --quiet
 uv = $(VENV)/bin/uv pip install --quiet --python
+compile = $(VENV)/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak peers bench bench-peers lock
+.PHONY: help demo test lowest wheel check lint format types imports links blocks docs capabilities workflows soak peers bench bench-peers counterparts lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +21,7 @@ demo: $(VENV)/.ready ## run the example chatbot and its whole pipeline on this m
 	@$(run) examples.cv_chatbot.demo $(ARGS)
 
 test: $(VENV)/.ready ## run the tests; ARGS="-k journal" goes to pytest
+	@$(MAKE) --no-print-directory --quiet counterparts || test -z "$$CI" # without them, their tests are skipped
 	@$(run) pytest $(ARGS)
 
 lowest: $(VENV)/.dependencies ## run the tests with the oldest dependencies that pyproject.toml allows
@@ -79,13 +82,13 @@ bench: $(VENV)/.ready ## measure against what our own libraries cost, into bench
 bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events"
 	@build/peers/bin/python -m benchmarks.peers $(ARGS)
 
+counterparts: build/ministack/.ready build/moto/.ready ## make what the tests of the clouds run against
+
 lock: $(VENV)/.dependencies ## resolve the dependencies anew, into requirements/
-	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --upgrade \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-		--quiet --output-file requirements/dev.txt >/dev/null
-	@$(VENV)/bin/uv pip compile pyproject.toml --extra report --group peers --upgrade \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-		--quiet --output-file requirements/peers.txt >/dev/null
+	@$(compile) pyproject.toml --all-extras --group dev --output-file requirements/dev.txt >/dev/null
+	@$(compile) pyproject.toml --extra report --group peers --output-file requirements/peers.txt >/dev/null
+	@$(compile) --group ministack --output-file requirements/ministack.txt >/dev/null
+	@$(compile) --group moto --output-file requirements/moto.txt >/dev/null
 
 # The pip of $(PYTHON) fills the environment: a Python without ensurepip will do.
 $(VENV)/.dependencies: requirements/dev.txt
@@ -105,4 +108,11 @@ build/peers/.ready: requirements/peers.txt $(VENV)/.dependencies
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python build/peers
 	@$(uv) build/peers --require-hashes --requirements requirements/peers.txt
 	@$(uv) build/peers --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Each pins what we use, too, so it lives by itself.
+build/%/.ready: requirements/%.txt $(VENV)/.dependencies
+	@echo "Preparing build/$* (once) ..." >&2
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python build/$*
+	@$(uv) build/$* --require-hashes --requirements $<
 	@touch $@

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from tools import repository
 
-ALONE = {"peers"}
+ALONE = {"ministack", "moto", "peers"}
 """The groups with an environment and a lock of their own."""
 
 

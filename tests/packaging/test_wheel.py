@@ -33,13 +33,18 @@ def read(wheel: zipfile.ZipFile, name: str) -> str:
 
 
 def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    source = repository.ROOT / "src"
-    expected = {str(path.relative_to(source)) for path in repository.files("src/**")}
+    sources = {
+        "src/**": repository.ROOT / "src",
+        "backends/*/fireforget_*/**": repository.ROOT / "backends" / "aws",
+    }
+    expected = {
+        str(path.relative_to(source)) for pattern, source in sources.items() for path in repository.files(pattern)
+    }
 
     installed = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     assert installed == expected
-    assert {Path(name).parts[0] for name in installed} == {"fireforget"}
+    assert {Path(name).parts[0] for name in installed} == {"fireforget", "fireforget_aws"}
 
 
 def test_the_wheel_says_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
@@ -51,16 +56,20 @@ def test_the_wheel_carries_its_licence(wheel: zipfile.ZipFile) -> None:
     assert read(wheel, "licenses/LICENSE") == (repository.ROOT / "LICENSE").read_text(encoding="utf-8")
 
 
-def test_the_embedded_backend_the_command_and_the_plugin_are_found(wheel: zipfile.ZipFile) -> None:
+def test_the_backends_the_command_and_the_plugin_are_found(wheel: zipfile.ZipFile) -> None:
     entry_points = configparser.ConfigParser()
     entry_points.read_string(read(wheel, "entry_points.txt"))
 
     assert dict(entry_points["console_scripts"]) == {"fireforget": "fireforget.cli:main"}
     assert dict(entry_points["pytest11"]) == {"fireforget": "fireforget.testing.plugin"}
-    assert dict(entry_points["fireforget.backends"]) == {"local": "fireforget.local:backend"}
-    assert dict(entry_points["fireforget.schemes"]) == dict.fromkeys(
-        ["file", "memory", "smtp", "sqlite"], "fireforget.local:backend"
-    )
+    assert dict(entry_points["fireforget.backends"]) == {
+        "aws": "fireforget_aws:backend",
+        "local": "fireforget.local:backend",
+    }
+    assert dict(entry_points["fireforget.schemes"]) == {
+        **dict.fromkeys(["dynamodb", "ses", "sqs"], "fireforget_aws:backend"),
+        **dict.fromkeys(["file", "memory", "smtp", "sqlite"], "fireforget.local:backend"),
+    }
 
 
 def test_the_wheel_does_its_work_without_the_source(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

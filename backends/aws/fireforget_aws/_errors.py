@@ -1,0 +1,134 @@
+"""Errors of the SDK, each mapped once: may the same call succeed later, or never?
+
+What an operator can mend is permanent (no permission, no such queue, no credentials), and the message says the mend.
+A code that is not known here is judged by the HTTP status: the service's fault is transient, ours is permanent.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from fireforget.errors import AdapterError, PermanentError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SERVER_ERROR: Final = 500
+_TOO_MANY: Final = 429
+
+TRANSIENT: Final = frozenset(
+    {
+        # Throttled.
+        "BandwidthLimitExceeded",
+        "KmsThrottled",
+        "KMS.ThrottlingException",
+        "LimitExceededException",
+        "OverLimit",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+        # Down, or slow.
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        # Credentials that the SDK renews by itself, and a clock that is being set.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        # Being made, or changed.
+        "LimitExceeded",
+        "ResourceInUseException",
+        "TableInUseException",
+        "AWS.SimpleQueueService.QueueDeletedRecently",
+        "QueueDeletedRecently",
+    }
+)
+"""Codes of the services that say: later."""
+
+_NO_QUEUE: Final = "there is no such queue: make it with `fireforget provision`, or mend its name, region or account"
+_NO_TABLE: Final = "there is no such table: make it with `fireforget provision`, or mend its name or region"
+_NO_PERMISSION: Final = "give this role or user the permission"
+_NO_ACCESS: Final = "mend the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role)"
+
+_MENDS: Final = {
+    "AWS.SimpleQueueService.NonExistentQueue": _NO_QUEUE,
+    "QueueDoesNotExist": _NO_QUEUE,
+    "ResourceNotFoundException": _NO_TABLE,
+    "AccessDenied": _NO_PERMISSION,
+    "AccessDeniedException": _NO_PERMISSION,
+    "InvalidClientTokenId": _NO_ACCESS,
+    "InvalidSignatureException": _NO_ACCESS,
+    "SignatureDoesNotMatch": _NO_ACCESS,
+    "UnrecognizedClientException": _NO_ACCESS,
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the SDK raises into an `AdapterError`, with the original as its cause."""
+    from aiohttp import ClientError as ConnectionTrouble
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _of_service(error.response, error.operation_name) from error
+    except BotoCoreError as error:
+        raise _of_sdk(error) from error
+    except (ConnectionTrouble, OSError, TimeoutError) as error:
+        raise TransientError(f"AWS cannot be reached: {error or type(error).__name__}") from error
+
+
+def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
+    """What a service answered."""
+    code: str = response.get("Error", {}).get("Code", "")
+    told: str = response.get("Error", {}).get("Message", "")
+    metadata: Mapping[str, Any] = response.get("ResponseMetadata", {})
+    status: int = metadata.get("HTTPStatusCode", 0)
+    text = f"{operation}: {code or status}{': ' if told else ''}{told}"
+    if code in TRANSIENT or status >= _SERVER_ERROR or status == _TOO_MANY:
+        return TransientError(text, retry_after=_hint(metadata.get("HTTPHeaders", {})))
+    mend = _MENDS.get(code)
+    return PermanentError(f"{text}; {mend}" if mend else text)
+
+
+def _of_sdk(error: Exception) -> AdapterError:
+    """What went wrong before there was an answer."""
+    from botocore import exceptions
+
+    match error:
+        case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
+            return PermanentError(f"{error}; {_NO_ACCESS}")
+        case exceptions.NoRegionError():
+            return PermanentError("no AWS region is given: write ?region=eu-west-2 into the URL, or set AWS_REGION")
+        case exceptions.ProfileNotFound():
+            return PermanentError(
+                f"{error}: mend profile in the URL or AWS_PROFILE, or add it to the AWS configuration"
+            )
+        case exceptions.HTTPClientError() | exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
+            return TransientError(str(error))
+        case exceptions.EventStreamError() | exceptions.ChecksumError() | exceptions.IncompleteReadError():
+            return TransientError(str(error))
+    return PermanentError(f"{type(error).__name__}: {error}")
+
+
+def _hint(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the service asks to wait, where it says so in seconds."""
+    given = headers.get("retry-after", "")
+    return float(given) if given.isdecimal() else None

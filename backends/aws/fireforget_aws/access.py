@@ -1,0 +1,63 @@
+"""How AWS is reached: what a URL may say, and what the AWS tools' own variables, profiles and roles say otherwise."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import msgspec
+
+OPTIONS: Final[dict[str, None]] = {"region": None, "profile": None}
+"""The options that every URL of this backend takes, with any value."""
+
+_CONNECT_SECONDS: Final = 5.0
+_READ_SECONDS: Final = 40.0
+"""Longer than the 20 s that SQS lets a receive wait (`WaitTimeSeconds`)."""
+_CONNECTIONS: Final = 32
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """How the clients of one adapter are made.
+
+    Credentials are never part of it: they come from where the AWS tools take them (variables, profiles, roles).
+
+    Args:
+        region: ``"eu-west-2"``; None for what ``AWS_REGION``, ``AWS_DEFAULT_REGION`` or the profile says.
+        profile: Name of a profile in the AWS configuration; None for ``AWS_PROFILE``, else the default one.
+        endpoint: URL of a service in place of AWS; None for ``AWS_ENDPOINT_URL``, else AWS.
+    """
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells accounts, regions and endpoints apart, as far as it shows without a connection; no secret."""
+        region = self.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        profile = self.profile or os.environ.get("AWS_PROFILE")
+        endpoint = self.endpoint or os.environ.get("AWS_ENDPOINT_URL")
+        named = {"region": region, "profile": profile, "endpoint": endpoint}
+        return "&".join(f"{name}={value}" for name, value in named.items() if value)
+
+    def client(self, service: str) -> Any:
+        """An asynchronous context manager that opens a client of aiobotocore, the one which aioboto3 wraps.
+
+        The client itself never tries again: who calls decides. It does not validate parameters, for it gets ours.
+        """
+        from aiobotocore.config import AioConfig
+        from aiobotocore.session import AioSession
+
+        config = AioConfig(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+            parameter_validation=False,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            tcp_keepalive=True,
+            user_agent_extra="fireforget",
+        )
+        session: Any = AioSession(profile=self.profile)  # whose types know each service by its literal name only
+        return session.create_client(
+            service, region_name=self.region or os.environ.get("AWS_REGION"), endpoint_url=self.endpoint, config=config
+        )

@@ -1,0 +1,50 @@
+"""Every error of the SDK is mapped once."""
+
+import pytest
+
+from fireforget.errors import AdapterError, PermanentError, TransientError
+from fireforget_aws._errors import TRANSIENT, translated
+
+
+def of_service(code: str, status: int = 400, headers: dict[str, str] | None = None) -> AdapterError:
+    from botocore.exceptions import ClientError
+
+    answer = {
+        "Error": {"Code": code, "Message": "said so"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    with pytest.raises(AdapterError) as caught, translated():
+        raise ClientError(answer, "SendMessageBatch")  # type: ignore[arg-type]
+    assert isinstance(caught.value.__cause__, ClientError)
+    return caught.value
+
+
+@pytest.mark.parametrize("code", sorted(TRANSIENT))
+def test_what_passes_is_transient(code: str) -> None:
+    assert isinstance(of_service(code), TransientError)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_fault_of_the_service_is_transient_whatever_its_code(status: int) -> None:
+    assert isinstance(of_service("SomethingNew", status), TransientError)
+
+
+def test_a_hint_is_passed_on() -> None:
+    error = of_service("ThrottlingException", headers={"retry-after": "7"})
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 7.0
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"),
+    [
+        ("QueueDoesNotExist", "fireforget provision"),
+        ("ResourceNotFoundException", "fireforget provision"),
+        ("AccessDeniedException", "permission"),
+        ("UnrecognizedClientException", "credentials"),
+    ],
+)
+def test_what_an_operator_can_mend_is_permanent_and_says_how(code: str, mend: str) -> None:
+    error = of_service(code)
+    assert isinstance(error, PermanentError)
+    assert mend in str(error)
