@@ -65,12 +65,13 @@ class AwsAdapter(Closable, Generic[C]):
 
     async def _open(self) -> C:
         """The client; of several calls at the beginning, one makes it."""
-        if self._client is None:
-            self._opening = self._opening or asyncio.Lock()
-            async with self._opening:
-                if self._client is None:
-                    self._client = await self._opened.enter_async_context(self._access.client(self.service))
-        return self._client
+        if self._client is not None:
+            return self._client
+        self._opening = self._opening or asyncio.Lock()
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._opened.enter_async_context(self._access.client(self.service))
+            return self._client
 
     async def aclose(self) -> None:
         """End the calls under way with `ClosedError`, and free the connections. Idempotent."""

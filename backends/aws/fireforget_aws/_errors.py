@@ -92,7 +92,7 @@ def translated() -> Iterator[None]:
     except BotoCoreError as error:
         raise _of_sdk(error) from error
     except (ConnectionTrouble, OSError, TimeoutError) as error:
-        raise TransientError(f"AWS cannot be reached: {error or type(error).__name__}") from error
+        raise TransientError(f"AWS cannot be reached: {str(error) or type(error).__name__}") from error
 
 
 def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
