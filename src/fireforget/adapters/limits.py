@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fireforget.abc import Capabilities, Message
 
 DELIVERED: Final = Outcome("delivered")
+"""The outcome of a message that the queue holds; one object, so that `is` tells it."""
 
 
 def judge(message: Message, capabilities: Capabilities) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PER_SECOND: Final = 1_000_000
+"""Microseconds of a second."""
 
 
 def micros(moment: datetime) -> int:
