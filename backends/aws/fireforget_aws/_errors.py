@@ -95,6 +95,13 @@ def translated() -> Iterator[None]:
         raise TransientError(f"AWS cannot be reached: {str(error) or type(error).__name__}") from error
 
 
+def code_of(error: AdapterError) -> str:
+    """The service's own code for it; empty where it was not the service that refused."""
+    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
+    code: str = response.get("Error", {}).get("Code", "")
+    return code
+
+
 def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
     """What a service answered."""
     code: str = response.get("Error", {}).get("Code", "")
@@ -121,7 +128,9 @@ def _of_sdk(error: Exception) -> AdapterError:
             return PermanentError(
                 f"{error}: mend profile in the URL or AWS_PROFILE, or add it to the AWS configuration"
             )
-        case exceptions.HTTPClientError() | exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
+        case exceptions.ConnectionError() | exceptions.HTTPClientError():
+            return TransientError(str(error))
+        case exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
             return TransientError(str(error))
         case exceptions.EventStreamError() | exceptions.ChecksumError() | exceptions.IncompleteReadError():
             return TransientError(str(error))
