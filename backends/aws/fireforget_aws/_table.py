@@ -27,7 +27,7 @@ _KEY: Final = [
     {"AttributeName": layout.PARTITION, "KeyType": "HASH"},
     {"AttributeName": layout.SORT, "KeyType": "RANGE"},
 ]
-_INDEX: Final[dict[str, Any]] = {
+_INDEX: Final[Any] = {
     "IndexName": layout.SESSIONS_INDEX,
     "KeySchema": [
         {"AttributeName": layout.SESSION, "KeyType": "HASH"},
