@@ -58,7 +58,7 @@ class Seen(msgspec.Struct, frozen=True):
     def has_key(self) -> bool:
         """Whether its keys are ours."""
         kinds = {each["AttributeName"]: each["AttributeType"] for each in self.table["AttributeDefinitions"]}
-        return bool(self.table["KeySchema"] == _KEY) and kinds[layout.PARTITION] == kinds[layout.SORT] == "S"
+        return bool(self.table["KeySchema"] == _KEY) and kinds.get(layout.PARTITION) == kinds.get(layout.SORT) == "S"
 
     @property
     def index(self) -> Mapping[str, Any] | None:
@@ -186,7 +186,7 @@ async def _add_index(table: str, clock: Clock, client: DynamoDBClient) -> None:
     if (await _ready(table, clock, client)).index is None:
         await client.update_table(
             TableName=table,
-            AttributeDefinitions=_attributes(layout.SESSION, layout.SORT),
+            AttributeDefinitions=_attributes(layout.PARTITION, layout.SORT, layout.SESSION),
             GlobalSecondaryIndexUpdates=[{"Create": _INDEX}],
         )
         await _ready(table, clock, client)
