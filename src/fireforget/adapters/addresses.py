@@ -69,4 +69,5 @@ def visible_bytes(message: EmailMessage) -> bytes:
 
 
 def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
-    return tuple(address for _, address in getaddresses([str(each) for each in message.get_all(name, [])]))
+    found = getaddresses([str(each) for each in message.get_all(name, [])])
+    return tuple(address for _, address in found if address)  # a group may have no members
