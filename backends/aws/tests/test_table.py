@@ -99,6 +99,21 @@ async def test_a_table_whose_items_stay_is_worth_a_warning(access: Access, name:
     assert await actions(name, access) == []
 
 
+async def test_no_index_takes_capacity_that_nobody_gave_it(access: Access, name: str) -> None:
+    async with access.client("dynamodb") as client:
+        await _table.make(name, SystemClock(), client)
+        await _table.let_expire(name, SystemClock(), client)
+        await client.update_table(
+            TableName=name,
+            BillingMode="PROVISIONED",
+            ProvisionedThroughput={"ReadCapacityUnits": 25, "WriteCapacityUnits": 25},
+        )
+    assert {each.status for each in await looked_at(name, access)} == {"ok"}
+    (step,) = await missing_table(name, access, sessions_index=True)
+    with pytest.raises(PermanentError, match="capacity"):
+        await step.apply()
+
+
 async def test_a_table_of_somebody_else_s_is_left_alone(access: Access, name: str) -> None:
     async with access.client("dynamodb") as client:
         await client.create_table(
