@@ -11,7 +11,7 @@ import msgspec
 
 from fireforget.abc import Clock, Finding, Step, SystemClock
 from fireforget.errors import PermanentError, TransientError
-from fireforget_aws import _layout as layout
+from fireforget_aws import _table_layout as layout
 from fireforget_aws._errors import translated
 
 if TYPE_CHECKING:

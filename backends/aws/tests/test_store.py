@@ -11,10 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fireforget.abc import Event, Query, Record
-from fireforget.errors import PermanentError, TransientError
+from fireforget.errors import PermanentError, SettingsError, TransientError
 from fireforget.testing import ManualClock
 from fireforget.testing.events import NOON, event, in_order, records, scan, uuid7
-from fireforget_aws import _layout as layout
+from fireforget_aws import AwsBackend
+from fireforget_aws import _table_layout as layout
 from fireforget_aws.access import Access
 from fireforget_aws.store import DynamoDBStore
 from tests.counterparts.aws import Counterpart
@@ -83,7 +84,7 @@ def events(count: int) -> list[Event]:
 async def test_a_call_takes_25_items(count: int, sizes: list[int]) -> None:
     canned = Canned()
     assert await store_of(canned).put(records(*events(count))) == []
-    assert canned.sizes == sizes
+    assert sorted(canned.sizes, reverse=True) == sizes
     assert len(canned.written) == count
 
 
@@ -233,6 +234,26 @@ async def test_pages_fit_what_they_hold() -> None:
     await scan(store_of(large))
     assert small.limits[-1] > 60
     assert large.limits[1:] == [1] * 5
+
+
+@pytest.mark.parametrize("shards", ["0", "65", "-1", "four", "1.5", ""])
+async def test_a_day_has_1_to_64_shards(shards: str) -> None:
+    with pytest.raises(SettingsError, match="shards"):
+        AwsBackend().store(f"dynamodb://table?shards={shards}")
+
+
+async def test_the_url_says_how_the_table_is_used(ministack: Counterpart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
+    table = await new_table(ministack, sessions_index=True)
+    store = AwsBackend().store(f"dynamodb://{table}?shards=64&sessions=index")
+    all_events = [event(NOON + timedelta(seconds=n), sessionid="s") for n in range(60)]
+    await store.put(records(*all_events))
+    assert await scan(store, Query(sessionid="s")) == all_events
+    assert isinstance(store, DynamoDBStore)
+    assert [each.name for each in await store.check()] == ["table", "expiry", "index"]
+    await store.aclose()
+    used = {each[layout.PARTITION]["S"] for each in await items_in(ministack, table)}
+    assert len(used) > 20
 
 
 @pytest.fixture

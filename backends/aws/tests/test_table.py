@@ -12,7 +12,7 @@ from fireforget.errors import PermanentError, TransientError
 from fireforget.testing import ManualClock
 from fireforget.testing.events import NOON, event, records, scan
 from fireforget_aws import AwsBackend, _table
-from fireforget_aws import _layout as layout
+from fireforget_aws import _table_layout as layout
 from fireforget_aws._table import missing_table
 from fireforget_aws.access import Access
 from fireforget_aws.store import DynamoDBStore

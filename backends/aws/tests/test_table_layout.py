@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fireforget.abc import Query, Record, Refusal, encode_event
 from fireforget.testing.events import NOON, event, uuid7
-from fireforget_aws import _layout as layout
+from fireforget_aws import _table_layout as layout
 
 MIDNIGHT = datetime(2025, 6, 15, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
