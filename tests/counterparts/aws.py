@@ -25,6 +25,9 @@ Name = Literal["ministack", "moto"]
 
 REGION: Final = "eu-west-2"
 
+NOWHERE: Final = "http://127.0.0.1:1"
+"""An endpoint where nobody listens."""
+
 VARIABLES: Final = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",

@@ -35,7 +35,7 @@ class AwsAdapter(Closable, Generic[C]):
     def __init__(self, access: Access, clock: Clock | None = None) -> None:
         self._access = access
         self._clock = clock or SystemClock()
-        self._client: Any = None
+        self._client: C | None = None
         self._opening: asyncio.Lock | None = None
         self._opened = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
@@ -65,12 +65,18 @@ class AwsAdapter(Closable, Generic[C]):
 
     async def _open(self) -> C:
         """The client; of several calls at the beginning, one makes it."""
+        if self._client is not None:
+            return self._client
         self._opening = self._opening or asyncio.Lock()
         async with self._opening:
-            if self._client is None:
-                self._client = await self._opened.enter_async_context(self._access.client(self.service))
-            client: C = self._client
-            return client
+            return await self._opened_once()
+
+    async def _opened_once(self) -> C:
+        if self._client is not None:
+            return self._client
+        client: C = await self._opened.enter_async_context(self._access.client(self.service))
+        self._client = client
+        return client
 
     async def aclose(self) -> None:
         """End the calls under way with `ClosedError`, and free the connections. Idempotent."""
