@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from benchmarks import emit, imports, middleware, outage, pipeline
+from benchmarks import emit, imports, middleware, outage, pipeline, sqs
 from benchmarks.command import chosen, measure, new_parser
 from benchmarks.report import Page
 
@@ -15,12 +15,13 @@ BENCHMARKS: Final = {
     "pipeline": pipeline.run,
     "imports": imports.run,
     "outage": outage.run,
+    "sqs": sqs.run,
 }
 PAGE: Final = Page(
     path=Path(__file__).with_name("RESULTS.md"),
     title="Benchmark results",
     command="make bench",
-    packages=("fireforget", "anyio", "msgspec", "starlette"),
+    packages=("fireforget", "anyio", "msgspec", "starlette", "aioboto3", "aiobotocore"),
 )
 
 

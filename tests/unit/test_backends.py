@@ -98,9 +98,9 @@ def test_the_worker_is_embedded_where_the_queue_is_local(third_party: None) -> N
 @pytest.mark.parametrize(
     ("settings", "known"),
     [
-        (Settings(backend="moon"), "local"),
-        (Settings(queue="moon://x"), "file, memory, smtp, sqlite"),
-        (Settings(mailer="moon:x"), "file, memory, smtp, sqlite"),
+        (Settings(backend="moon"), "aws, local"),
+        (Settings(queue="moon://x"), "dynamodb, file, memory, ses, smtp, sqlite, sqs"),
+        (Settings(mailer="moon:x"), "dynamodb, file, memory, ses, smtp, sqlite, sqs"),
     ],
 )
 def test_an_unknown_backend_is_an_error_at_once_that_names_the_known_ones(settings: Settings, known: str) -> None:
@@ -112,12 +112,12 @@ def test_an_unknown_backend_is_an_error_at_once_that_names_the_known_ones(settin
     )
 
 
-@pytest.mark.parametrize("scheme", ["memory", "sqlite", "smtp", "file"])
+@pytest.mark.parametrize("scheme", ["memory", "sqlite", "smtp", "file", "sqs"])
 def test_the_scheme_of_a_url_is_no_backend(scheme: str) -> None:
     with pytest.raises(BackendNotFoundError) as caught:
         Adapters(Settings(backend=scheme))
 
-    assert str(caught.value).startswith(f"no backend answers to {scheme!r}; installed: local: ")
+    assert str(caught.value).startswith(f"no backend answers to {scheme!r}; installed: aws, local: ")
     assert str(caught.value).endswith(f"{scheme}:// begins a URL: give one as queue, store or mailer")
 
 

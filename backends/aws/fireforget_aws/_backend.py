@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
@@ -53,11 +54,13 @@ class AwsBackend:
         return {"queue": f"sqs://{name}.fifo", "store": f"dynamodb://{name}", "mailer": "ses://"}[role]
 
     def check_url(self, role: Literal["queue", "store"], url: str) -> Capabilities | None:
-        """Refuse what names no queue or no table.
+        """Refuse what names no queue or no table, and where the SDK is missing.
 
         Raises:
             SettingsError: The URL cannot be used.
         """
+        if find_spec("aiobotocore") is None:
+            raise SettingsError("the SDK of AWS is not installed: run pip install 'fireforget[aws]'")
         if role == "store":
             _table(url)
             return None
