@@ -1,0 +1,116 @@
+"""A function that a host calls once for each event, with an execution context for each call."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from contextvars import ContextVar
+from functools import update_wrapper
+from threading import local
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, TypeVar
+
+from fireforget._attributes import Attributes
+from fireforget._context import ExecutionContext, current
+from fireforget._request import current_traceparent, new_correlation_id
+from fireforget.hosts import Invocation
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
+    from fireforget.hosts import Host
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_logger: Final = logging.getLogger("fireforget")
+
+calling: Final[ContextVar[Invocation | None]] = ContextVar("fireforget.call", default=None)
+"""The call of a function that the code that runs now belongs to."""
+
+
+class Keeper(Protocol):
+    """What a handler needs of `FireForget`."""
+
+    def finish_blocking(self, context: ExecutionContext, seconds: float | None) -> object:
+        """Finish the work of a call and deliver what is pending, within `seconds`."""
+        ...
+
+
+class CallContext(ExecutionContext):
+    """The execution context of one call of a function.
+
+    Args:
+        invocation: What the host tells of the call.
+        on_error: Called with what work handed to `wait_until` raised.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, invocation: Invocation, on_error: Callable[[BaseException], None]) -> None:
+        trace = current_traceparent() or invocation.traceparent
+        super().__init__(Attributes(new_correlation_id(), None, invocation.id, trace), on_error=on_error)
+        self._open = True
+        if invocation.seconds is not None:
+            self.limit(invocation.seconds)
+
+
+class Handler(Generic[P, R]):
+    """Wraps a function that a host calls with an event.
+
+    An asynchronous one runs on a loop that lasts from call to call, so that what it keeps on that loop, clients and
+    connections, does too. Each thread that calls it has a loop of its own.
+
+    Args:
+        function: The function.
+        keeper: Finishes what a call leaves behind, where the host does not keep the process alive.
+        host: What may run after an answer.
+        on_error: Called with what work handed to `wait_until` raised.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R | Coroutine[Any, Any, R]],
+        keeper: Keeper,
+        host: Host,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._function = function
+        self._keeper = keeper
+        self._host = host
+        self._on_error = on_error
+        self._threads = local()
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:
+        """Call the function."""
+        lifecycle = self._host.lifecycle
+        invocation = lifecycle.begin_call(arguments) if lifecycle else Invocation(seconds=self._host.request_seconds)
+        context = CallContext(invocation, self._on_error)
+        tokens = current.set(context), calling.set(invocation)
+        try:
+            answer = self._function(*arguments, **keywords)
+            return self._loop().run_until_complete(answer) if inspect.iscoroutine(answer) else answer  # type: ignore[return-value]
+        finally:
+            current.reset(tokens[0])
+            calling.reset(tokens[1])
+            context.responded()
+            if lifecycle is None or not lifecycle.keeps(invocation):
+                self._finish(context)
+            if lifecycle is not None:
+                lifecycle.end(invocation)
+
+    def _finish(self, context: CallContext) -> None:
+        try:
+            self._keeper.finish_blocking(context, self._host.flush_seconds)
+        except Exception:  # the answer goes out all the same
+            _logger.exception("cannot finish what a call leaves behind: it goes on later")
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """This thread's loop."""
+        import asyncio
+
+        loop: asyncio.AbstractEventLoop | None = getattr(self._threads, "loop", None)
+        if loop is None or loop.is_closed():
+            loop = self._threads.loop = asyncio.new_event_loop()
+        return loop
