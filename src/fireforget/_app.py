@@ -140,7 +140,7 @@ class FireForget(Hooked, Emitter):
         if not callable(function):
             message = f"handler takes a function, not {type(function).__name__}"
             raise TypeError(message)
-        return Handler(function, self, self._host, self._hooks.error)
+        return Handler(function, self, self._host, self.settings.host.flush_seconds, self._hooks.error)
 
     @contextmanager
     def context(

@@ -140,8 +140,10 @@ class Dispatcher:
         """As `drain`, but a queue that is down is not waited for. What fails now and then is tried again."""
         end = self._own.journal.end
         await self._hasten(
-            lambda: self.breaker.state == "open"
-            or (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own))
+            lambda: (
+                self.breaker.state == "open"
+                or (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own))
+            )
         )
 
     async def rest(self) -> None:

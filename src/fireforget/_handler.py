@@ -65,6 +65,7 @@ class Handler(Generic[P, R]):
         function: The function.
         keeper: Finishes what a call leaves behind, where the host does not keep the process alive.
         host: What may run after an answer.
+        hold_seconds: How long an answer is held at most where a host that keeps the process alive has not been able to.
         on_error: Called with what work handed to `wait_until` raised.
     """
 
@@ -73,19 +74,22 @@ class Handler(Generic[P, R]):
         function: Callable[P, R | Coroutine[Any, Any, R]],
         keeper: Keeper,
         host: Host,
+        hold_seconds: float,
         on_error: Callable[[BaseException], None],
     ) -> None:
         self._function = function
         self._keeper = keeper
-        self._host = host
+        self._lifecycle = host.lifecycle
+        self._seconds = host.request_seconds
+        self._hold_seconds = host.flush_seconds if host.lifecycle is None else hold_seconds
         self._on_error = on_error
         self._threads = local()
         update_wrapper(self, function)
 
     def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:
         """Call the function."""
-        lifecycle = self._host.lifecycle
-        invocation = lifecycle.begin_call(arguments) if lifecycle else Invocation(seconds=self._host.request_seconds)
+        lifecycle = self._lifecycle
+        invocation = Invocation(seconds=self._seconds) if lifecycle is None else lifecycle.begin_call(arguments)
         context = CallContext(invocation, self._on_error)
         tokens = current.set(context), calling.set(invocation)
         try:
@@ -102,7 +106,7 @@ class Handler(Generic[P, R]):
 
     def _finish(self, context: CallContext) -> None:
         try:
-            self._keeper.finish_blocking(context, self._host.flush_seconds)
+            self._keeper.finish_blocking(context, self._hold_seconds)
         except Exception:  # the answer goes out all the same
             _logger.exception("cannot finish what a call leaves behind: it goes on later")
 
