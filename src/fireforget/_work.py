@@ -246,13 +246,15 @@ def run_on(jobs: Callable[[], Iterable[Job]], seconds: float | None) -> None:
         jobs: Says what is unfinished; asked again, for work may hand over more of it.
         seconds: None for no limit.
     """
-    until = None if seconds is None else time.monotonic() + seconds
-    while still := [job for job in jobs() if isinstance(job.home, AsyncioHome) and job.home.stands_still]:
-        left = None if until is None else until - time.monotonic()
-        if left is not None and left <= 0:
+    left, until = seconds, None if seconds is None else time.monotonic() + seconds
+    while left is None or left > 0:
+        unfinished = list(jobs())
+        homes = {job.home for job in unfinished if isinstance(job.home, AsyncioHome) and job.home.stands_still}
+        if not homes:
             return
-        home = still[0].home
-        home.run_on([job for job in still if job.home == home], left)
+        for home in homes:
+            home.run_on([job for job in unfinished if job.home == home], left)
+            left = None if until is None else until - time.monotonic()
 
 
 async def finish(jobs: Iterable[Job], seconds: float | None) -> int:

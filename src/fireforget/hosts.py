@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.metadata import EntryPoints
 
-__all__ = ["Host", "HostMaker", "Invocation", "Lifecycle", "Process", "detect_host"]
+__all__ = ["Host", "HostMaker", "HostSettings", "Invocation", "Lifecycle", "Process", "detect_host"]
 
 _logger: Final = logging.getLogger("fireforget")
 
@@ -68,7 +68,7 @@ class Invocation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Process(Protocol):
-    """What a host may ask of all `FireForget` of the process together. May be called in any thread but an event loop's."""
+    """What a host may ask of all `FireForget` of the process together, in a thread that runs no event loop."""
 
     def resume(self) -> None:
         """The process was frozen: publish again, and at once what waits for another try."""

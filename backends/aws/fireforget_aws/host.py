@@ -1,13 +1,13 @@
-"""AWS Lambda as a host: the client has its answer first, and what is left behind is done before the environment freezes.
+"""AWS Lambda as a host: the client has its answer first, and what is left behind is done before the freeze.
 
 Lambda freezes the environment as soon as the runtime and all extensions have asked for the next event. So fireforget is
 an internal extension, which asks only when the work handed to `wait_until` is done and the events are delivered, within
-the deadline of the invocation. The client does not wait for that; it is billed, and the next invocation of the same
+the deadline of the invocation. The client does not wait for that; but it is billed, and the next invocation of the same
 environment waits for it.
 
-The journal lives below ``/tmp`` unless the settings name a directory: it survives the freeze, a crash and a timeout, but
-not the environment. What the deadline has cut off, or a queue that is down has not taken, is delivered with the next
-invocation of the environment, if there is one.
+The journal lives below ``/tmp`` unless the settings name a directory: it survives the freeze, a crash and a timeout,
+but not the environment. What the deadline has cut off, or a queue that is down has not taken, is delivered with the
+next invocation of the environment, if there is one.
 """
 
 from __future__ import annotations
@@ -132,9 +132,7 @@ def lambda_host(settings: HostSettings, environ: Mapping[str, str]) -> Host:
     """
     address = environ.get(_API)
     if not address:
-        raise SettingsError(
-            f'[host] name = "lambda", but {_API} is not set: leave it "auto" where this may run elsewhere'
-        )
+        raise SettingsError(f'[host] name = "lambda", but {_API} is not set: "auto" finds Lambda where this is Lambda')
     if address not in _extensions:
         _extensions[address] = Extension(ExtensionsApi(address))
     return Host(
