@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -136,7 +136,8 @@ class LambdaEnvironment(ThreadingHTTPServer):
         """Kill the processes; the next invocation starts them anew, with the same files."""
         process, self._process = self._process, None
         if process is not None:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             self.note(why)
         with self.changed:
@@ -306,9 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def environment(
-    command: Sequence[str], directory: Path, variables: Mapping[str, str]
-) -> Iterator[LambdaEnvironment]:
+def environment(command: Sequence[str], directory: Path, variables: Mapping[str, str]) -> Iterator[LambdaEnvironment]:
     """An environment that ends with its processes."""
     made = LambdaEnvironment(command, directory, variables)
     try:
