@@ -6,7 +6,7 @@ import errno
 import logging
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
@@ -123,7 +123,11 @@ class FireForget(Hooked, Emitter):
 
         return InvokedMiddleware(app, self, http, source, self._host, lifecycle, self.settings.host.flush_seconds)
 
-    def handler(self, function: Callable[P, R | Coroutine[Any, Any, R]]) -> Handler[P, R]:
+    @overload
+    def handler(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Handler[P, R]: ...
+    @overload
+    def handler(self, function: Callable[P, R]) -> Handler[P, R]: ...
+    def handler(self, function: Callable[P, Any]) -> Handler[P, Any]:
         """Wrap a function that a host calls once for each event, as AWS Lambda does.
 
         Each call has an execution context: its events share a correlation id, and work handed to `wait_until` goes on

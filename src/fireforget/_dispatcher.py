@@ -162,6 +162,7 @@ class Dispatcher:
 
     async def _hasten(self, until: Callable[[], bool]) -> None:
         self._hurried += 1
+        self.breaker.held = False
         try:
             while not until():
                 self.waker.wake()

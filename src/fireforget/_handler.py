@@ -10,7 +10,7 @@ from threading import local
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from fireforget._attributes import Attributes
-from fireforget._context import ExecutionContext, current
+from fireforget._context import ExecutionContext, current, earliest
 from fireforget._request import current_traceparent, new_correlation_id
 from fireforget.hosts import Invocation
 
@@ -42,24 +42,27 @@ class CallContext(ExecutionContext):
 
     Args:
         invocation: What the host tells of the call.
+        seconds: Until the host ends it; None where it sets no limit.
         on_error: Called with what work handed to `wait_until` raised.
     """
 
     __slots__ = ()
 
-    def __init__(self, invocation: Invocation, on_error: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, invocation: Invocation, seconds: float | None, on_error: Callable[[BaseException], None]
+    ) -> None:
         trace = current_traceparent() or invocation.traceparent
         super().__init__(Attributes(new_correlation_id(), None, invocation.id, trace), on_error=on_error)
         self._open = True
-        if invocation.seconds is not None:
-            self.limit(invocation.seconds)
+        if seconds is not None:
+            self.limit(seconds)
 
 
 class Handler(Generic[P, R]):
     """Wraps a function that a host calls with an event.
 
     An asynchronous one runs on a loop that lasts from call to call, so that what it keeps on that loop, clients and
-    connections, does too. Each thread that calls it has a loop of its own.
+    connections, does too. Each thread has one such loop.
 
     Args:
         function: The function.
@@ -71,7 +74,7 @@ class Handler(Generic[P, R]):
 
     def __init__(
         self,
-        function: Callable[P, R | Coroutine[Any, Any, R]],
+        function: Callable[P, R] | Callable[P, Coroutine[Any, Any, R]],
         keeper: Keeper,
         host: Host,
         hold_seconds: float,
@@ -80,21 +83,20 @@ class Handler(Generic[P, R]):
         self._function = function
         self._keeper = keeper
         self._lifecycle = host.lifecycle
-        self._seconds = host.request_seconds
+        self._limit = host.request_seconds
         self._hold_seconds = host.flush_seconds if host.lifecycle is None else hold_seconds
         self._on_error = on_error
-        self._threads = local()
         update_wrapper(self, function)
 
     def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:
         """Call the function."""
         lifecycle = self._lifecycle
-        invocation = Invocation(seconds=self._seconds) if lifecycle is None else lifecycle.begin_call(arguments)
-        context = CallContext(invocation, self._on_error)
+        invocation = Invocation() if lifecycle is None else lifecycle.begin_call(arguments)
+        context = CallContext(invocation, earliest(self._limit, invocation.seconds), self._on_error)
         tokens = current.set(context), calling.set(invocation)
         try:
             answer = self._function(*arguments, **keywords)
-            return self._loop().run_until_complete(answer) if inspect.iscoroutine(answer) else answer  # type: ignore[return-value]
+            return _loops.get().run_until_complete(answer) if inspect.iscoroutine(answer) else answer  # type: ignore[return-value]
         finally:
             current.reset(tokens[0])
             calling.reset(tokens[1])
@@ -110,11 +112,36 @@ class Handler(Generic[P, R]):
         except Exception:  # the answer goes out all the same
             _logger.exception("cannot finish what a call leaves behind: it goes on later")
 
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """This thread's loop."""
-        import asyncio
 
-        loop: asyncio.AbstractEventLoop | None = getattr(self._threads, "loop", None)
-        if loop is None or loop.is_closed():
-            loop = self._threads.loop = asyncio.new_event_loop()
-        return loop
+class ThreadLoop(local):
+    """The event loop of a thread, which is closed when the thread has ended."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def get(self) -> asyncio.AbstractEventLoop:
+        """The loop, made at the first need."""
+        if self._loop is None or self._loop.is_closed():
+            import asyncio
+
+            self._loop = asyncio.new_event_loop()
+            self._closing = Closing(self._loop)
+        return self._loop
+
+
+class Closing:
+    """Closes a loop when it is let go of.
+
+    Args:
+        loop: The loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __del__(self) -> None:
+        if not self._loop.is_running():
+            self._loop.close()
+
+
+_loops: Final = ThreadLoop()

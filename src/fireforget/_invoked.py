@@ -6,7 +6,7 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
-from fireforget._context import current
+from fireforget._context import current, earliest
 from fireforget._handler import calling
 from fireforget.asgi import Middleware
 
@@ -113,8 +113,8 @@ class Visit:
     def begin(self, context: ExecutionContext) -> None:
         """Tell the execution context what the host has told."""
         self.context = context
-        if self.invocation.seconds is not None:
-            context.limit(self.invocation.seconds)
+        if (seconds := earliest(self.invocation.seconds, context.deadline)) is not None:
+            context.limit(seconds)
         context.complete(self.invocation.id, self.invocation.traceparent)
 
 

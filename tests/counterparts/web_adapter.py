@@ -1,4 +1,4 @@
-"""Stands where the Lambda Web Adapter does: it is the runtime, and passes each invocation on to a web server as a request.
+"""Stands where the Lambda Web Adapter does: the runtime, which passes each invocation on to a web server.
 
 ``python -m tests.counterparts.web_adapter <port> <command of the server> ...``. As the adapter does, it asks for the
 first invocation when the server answers a health check, and tells the context of each invocation in a header.
@@ -22,7 +22,7 @@ _RUNTIME: Final = "/2018-06-01/runtime/invocation/"
 
 def main(port: int, command: list[str]) -> None:
     """Serve invocations until killed."""
-    with subprocess.Popen(command), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None) as server:  # noqa: S113
+    with subprocess.Popen(command), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=None) as server:
         wait_for(lambda: _is_ready(server))
         api = HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
         while True:

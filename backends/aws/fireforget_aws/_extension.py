@@ -148,12 +148,15 @@ class Extension:
             called: It is known when the function will have returned.
         """
         with self._changed:
+            process = self._process
+            if process is None:
+                return
             self._begun[invocation] = called
             self._open.add(invocation)
             rests, self._rests = self._rests, False
             self._changed.notify_all()
-        if rests and self._process is not None:
-            self._process.resume()
+        if rests:
+            process.resume()
 
     def keeps(self, invocation: str | None) -> bool:
         """Does the environment stay alive after it?"""
