@@ -38,7 +38,7 @@ _TRACE: Final = "_X_AMZN_TRACE_ID"
 _XRAY: Final = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24});Parent=([0-9a-f]{16})(?:;Sampled=([01]))?")
 """AWS X-Ray, "Tracing header"."""
 _WEB_ADAPTER: Final = b"x-amzn-lambda-context"
-"""The header in which the Lambda Web Adapter passes on the context of the invocation, as JSON (from 0.7.1 on)."""
+"""The header in which the Lambda Web Adapter passes on the context of the invocation, as JSON."""
 _MANGUM: Final = "aws.context"
 """Where Mangum puts the context of the invocation in the scope."""
 

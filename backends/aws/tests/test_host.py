@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
@@ -114,17 +115,29 @@ class Queue(ThreadingHTTPServer):
         self.events: list[str] = []
         self.bodies: list[bytes] = []
         self.note: Callable[[str], object] = str
+        self.connections: list[socket.socket] = []
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def hang_up(self) -> None:
+        """End all connections."""
+        for connection in self.connections:
+            with suppress(OSError):  # it has ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        self.connections.clear()
+
 
 class _Posted(BaseHTTPRequestHandler):
     server: Queue
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.connection)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -359,6 +372,15 @@ def test_what_fails_now_and_then_is_tried_again_before_the_freeze(deployed: Depl
 
     assert deployed.queue.calls == 3
     assert deployed.queue.events == ["first", "second"]
+
+
+def test_connections_that_died_in_the_sleep_cost_nothing(deployed: Deployment) -> None:
+    lambda_ = deployed.function(EMITS + PLAIN, dispatch_backoff_seconds=0.05)
+    for _ in range(3):
+        lambda_.run(1)
+        deployed.queue.hang_up()
+
+    assert lambda_.log[2:] == ["answered", "first", "second", "frozen"] * 3
 
 
 def test_what_a_process_held_that_died_in_its_sleep_is_delivered_by_the_next_one(deployed: Deployment) -> None:
