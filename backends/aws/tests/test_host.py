@@ -276,10 +276,13 @@ def handler(event, context):
 
 
 def test_what_the_deadline_cuts_off_is_delivered_after_the_thaw_and_nothing_twice(deployed: Deployment) -> None:
-    lambda_ = deployed.function(MANY, dispatch_pack_bytes=1, dispatch_publish_concurrency=1)
+    lambda_ = deployed.function(
+        MANY, dispatch_pack_bytes=1, dispatch_publish_concurrency=1, dispatch_publish_timeout=1.0
+    )
     deployed.queue.seconds = 0.1
     lambda_.run(20, seconds=1.5)
     before = len(deployed.queue.events)
+    time.sleep(1.2)  # a call that was under way would be out of time by now
     lambda_.run(0)
 
     assert 0 < before < 20
@@ -352,8 +355,11 @@ def test_so_does_the_context_of_each_kind(deployed: Deployment, kind: str, progr
 # The queue
 
 
+BACKOFF = {"dispatch_backoff_seconds": 36e5, "dispatch_max_backoff_seconds": 36e5}
+
+
 def test_what_a_queue_that_is_down_has_not_taken_is_resent_with_the_next_invocation(deployed: Deployment) -> None:
-    lambda_ = deployed.function(EMITS + PLAIN, dispatch_breaker_failures=1, dispatch_backoff_seconds=3600)
+    lambda_ = deployed.function(EMITS + PLAIN, dispatch_breaker_failures=1, drain_seconds=3.0, **BACKOFF)
     deployed.queue.down = True
     for number in range(2):
         lambda_.run(number)
