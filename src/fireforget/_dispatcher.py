@@ -149,12 +149,14 @@ class Dispatcher:
     async def rest(self) -> None:
         """Begin no call any more, and wait for those under way: the process is about to be frozen."""
         self.breaker.held = True
+        self._publisher.rest()
         if self._calls:
             await asyncio.wait(self._calls)
 
     def resume(self) -> None:
         """Go on after a rest. What waited for another try waits no longer, for the process was frozen meanwhile."""
         self.breaker.resume()
+        self._publisher.resume()
         for lanes in self._sources:
             for lane in lanes:
                 lane.not_before = 0.0

@@ -1014,3 +1014,21 @@ async def test_who_drains_does_not_wait_for_the_rest_to_end(tmp_path: Path) -> N
         await asyncio.wait_for(dispatcher.drain(), 30)
 
     assert bench.numbers == [0]
+
+
+async def test_the_time_of_a_call_stands_still_while_it_rests(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, publish_timeout=0.02)
+    bench.queue.stuck = {"lane-000"}
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+        resting = asyncio.ensure_future(dispatcher.rest())
+        await asyncio.sleep(0.1)  # five times what a call may take
+        assert not resting.done()
+        assert bench.queue.under_way == 1
+
+        dispatcher.resume()
+        await eventually(lambda: bench.queue.under_way == 0)
+        await resting
+
+    assert bench.counts.pending == 1

@@ -290,10 +290,11 @@ def test_what_the_deadline_cuts_off_is_delivered_after_the_thaw_and_nothing_twic
 
 
 def test_a_call_that_is_frozen_ends_after_the_thaw_and_is_not_made_again(deployed: Deployment) -> None:
-    lambda_ = deployed.function(MANY)
+    lambda_ = deployed.function(MANY, dispatch_publish_timeout=1.4)
     deployed.queue.open.clear()
     lambda_.run(3, seconds=1.5)
     assert deployed.queue.events == []
+    time.sleep(1)  # awake, the call would be out of time by now
     deployed.queue.open.set()
     wait_for(lambda: len(deployed.queue.events) == 3)
     lambda_.run(0)
