@@ -6,7 +6,9 @@ import errno
 import logging
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, overload
+
+import msgspec
 
 from fireforget import _process
 from fireforget._attributes import Attributes
@@ -19,22 +21,26 @@ from fireforget._engine import shared_engine
 from fireforget._hooks import Hooked, Hooks
 from fireforget._journal import Counts, Journal, Options, adopt
 from fireforget._schema import EventTypes, shared_types
+from fireforget._settings import Settings
 from fireforget._site import journal_options, queue_digest
 from fireforget.errors import FireForgetError, JournalError
 from fireforget.hosts import Host, detect_host
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
+    from concurrent.futures import Future
     from types import TracebackType
 
+    from fireforget._handler import Handler
     from fireforget._runtime import Runtime
-    from fireforget._settings import Settings
     from fireforget.abc import DeadLetters, Queue, Store
     from fireforget.asgi import App, Middleware
     from fireforget.processing import Worker
 
 A = TypeVar("A", "Queue", "DeadLetters", "Store")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _logger: Final = logging.getLogger("fireforget")
 
@@ -72,12 +78,13 @@ class FireForget(Hooked, Emitter):
         clock: Clock | None = None,
         host: Host | None = None,
     ) -> None:
-        self.settings = checked(settings) if settings is not None else load_settings()
+        given = checked(settings) if settings is not None else load_settings()
+        self._host = _joined(host if host is not None else detect_host(given.host), given)
+        self.settings = _placed(given, self._host)
         self._clock = clock if clock is not None else SystemClock()
         self._adapters = Adapters(self.settings)
         self._adapters.check(queue, store)
         self._queue, self._dead_letters, self._store = queue, dead_letters, store
-        self._host = host if host is not None else detect_host(self.settings.host)
         self._hooks = Hooks()
         self._runtime: Runtime | None = None
         self._beginning: asyncio.Task[None] | None = None
@@ -109,7 +116,35 @@ class FireForget(Hooked, Emitter):
             raise TypeError(message)
         http = self.settings.http
         source = RequestSource(http, self._hooks.error, self._clock, self.settings.secret_bytes)
-        return Middleware(app, self, http, source, self._host)
+        lifecycle = self._host.lifecycle
+        if lifecycle is None:
+            return Middleware(app, self, http, source, self._host)
+        from fireforget._invoked import InvokedMiddleware
+
+        return InvokedMiddleware(app, self, http, source, self._host, lifecycle, self.settings.host.flush_seconds)
+
+    @overload
+    def handler(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Handler[P, R]: ...
+    @overload
+    def handler(self, function: Callable[P, R]) -> Handler[P, R]: ...
+    def handler(self, function: Callable[P, Any]) -> Handler[P, Any]:
+        """Wrap a function that a host calls once for each event, as AWS Lambda does.
+
+        Each call has an execution context: its events share a correlation id, and work handed to `wait_until` goes on
+        after the answer where the host keeps the process alive; elsewhere the end of the call waits for it.
+
+        Args:
+            function: Synchronous or asynchronous. What wraps it is synchronous in any case: it runs an event loop.
+
+        Raises:
+            TypeError: It cannot be called.
+        """
+        from fireforget._handler import Handler
+
+        if not callable(function):
+            message = f"handler takes a function, not {type(function).__name__}"
+            raise TypeError(message)
+        return Handler(function, self, self._host, self.settings.host.flush_seconds, self._hooks.error)
 
     @contextmanager
     def context(
@@ -288,6 +323,37 @@ class FireForget(Hooked, Emitter):
         except RuntimeError as error:
             _logger.warning("cannot deliver (%s); what is pending stays in the journal", error)
 
+    def finish_blocking(self, context: ExecutionContext, seconds: float | None) -> None:
+        """As `finish`, for a thread without an event loop. Without a limit only the work is waited for."""
+        until = None if seconds is None else self._clock.monotonic() + seconds
+        context.drain_blocking(seconds)
+        if until is None or self._journal is None:
+            return
+        self._start_runtime()
+        left = max(0.0, until - self._clock.monotonic())
+        try:
+            shared_engine.submit(self._flush_runtime(left)).result(left + _GRACE_SECONDS)
+        except (TimeoutError, RuntimeError) as error:
+            _logger.warning("cannot deliver (%s); what is pending stays in the journal", error)
+
+    def settle(self, seconds: float, *, rest: bool) -> Future[None]:
+        """Deliver what is pending, unless the queue is down, before the host freezes the process.
+
+        Args:
+            seconds: The most it may take, but for calls of the queue that are under way.
+            rest: Publish nothing more afterwards, until `resume`.
+
+        Raises:
+            RuntimeError: The background thread cannot be started any more.
+        """
+        self._start_runtime()
+        return shared_engine.submit(self._settle_runtime(seconds, rest=rest))
+
+    def resume(self) -> None:
+        """Publish again after a rest, and at once what waited for another try."""
+        if self._runtime is not None:
+            shared_engine.call(self._runtime.resume)
+
     def close(self) -> None:
         """Drain and close.
 
@@ -413,6 +479,15 @@ class FireForget(Hooked, Emitter):
             return await self._runtime.drain(max(0.0, until - self._clock.monotonic()))
         return self._journal.pending if self._journal is not None else 0
 
+    async def _settle_runtime(self, seconds: float, *, rest: bool) -> None:
+        import asyncio
+
+        until = self._clock.monotonic() + seconds
+        if self._beginning is not None:
+            await asyncio.wait({self._beginning}, timeout=seconds)
+        if self._runtime is not None:
+            await self._runtime.settle(max(0.0, until - self._clock.monotonic()), rest=rest)
+
     def _forget_parent(self) -> None:
         """In a forked child: leave the parent's journal to the parent and begin with nothing."""
         for journal in (self._journal, *self._neighbours):
@@ -432,6 +507,20 @@ def _is_full(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     return error is not None and error.errno in _FULL
+
+
+def _joined(host: Host, settings: Settings) -> Host:
+    """The host, which knows of this process from now on; one that cannot keep it alive has responses held."""
+    if host.lifecycle is None or host.lifecycle.join(_process):
+        return host
+    return msgspec.structs.replace(host, flush_seconds=settings.host.flush_seconds)
+
+
+def _placed(settings: Settings, host: Host) -> Settings:
+    """The settings with the host's directory, where the user has named none."""
+    if host.directory is None or settings.directory != Settings().directory:
+        return settings
+    return msgspec.structs.replace(settings, directory=host.directory)
 
 
 def _closing(made: AsyncExitStack, adapter: A) -> A:

@@ -33,6 +33,7 @@ class Breaker:
 
     Attributes:
         state: Which of the three it is.
+        held: Lets no call through, whatever its state.
         reason: Why the last call failed.
     """
 
@@ -40,6 +41,7 @@ class Breaker:
         self._threshold = settings.breaker_failures
         self._clock = clock
         self._backoff = backoff
+        self.held = False
         self._failures = 0
         self._openings = 0
         self._opens_until = 0.0
@@ -48,6 +50,8 @@ class Breaker:
 
     def seconds_until_call(self) -> float:
         """How long no call may be made; 0.0 where one may be made now."""
+        if self.held:
+            return float("inf")
         if self.state == "closed":
             return 0.0
         if self.state == "half-open":
@@ -58,6 +62,13 @@ class Breaker:
     def untroubled(self) -> bool:
         """Did the last call reach the queue, or was there none?"""
         return self.state == "closed" and not self._failures
+
+    def resume(self) -> None:
+        """Time has passed unseen: let calls through again. One more failure opens it anew where it was open."""
+        self.held = False
+        if self.state == "open":
+            self.state = "closed"
+            self._failures = self._threshold - 1
 
     def begin(self) -> None:
         """A call is being made."""

@@ -83,6 +83,11 @@ class ExecutionContext:
         self.prepare()
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
+    @property
+    def unfinished(self) -> bool:
+        """Is there work that has been handed over and has not ended?"""
+        return any(not job.done.done() for job in self._jobs)
+
     def wait_until(self, awaitable: Awaitable[object], *, start: Literal["now", "after_response"] = "now") -> None:
         """Run an awaitable to its end, whatever becomes of the request.
 
@@ -125,6 +130,18 @@ class ExecutionContext:
 
         return await finish(self._jobs, earliest(seconds, self.deadline))
 
+    def drain_blocking(self, seconds: float | None = None) -> int:
+        """As `drain`, for a thread without an event loop; one that stands still is run on for the work on it."""
+        if not self._jobs:
+            return 0
+        from fireforget._work import run_on, wait_for
+
+        allowed = earliest(seconds, self.deadline)
+        until = None if allowed is None else time.monotonic() + allowed
+        run_on(lambda: [job for job in self._jobs if not job.done.done()], allowed)
+        wait_for(self._jobs, None if until is None else max(0.0, until - time.monotonic()))
+        return sum(not job.done.done() for job in self._jobs)
+
     def responded(self) -> None:
         """The application has finished with the request: start what was held back for it."""
         self._open = False
@@ -140,6 +157,14 @@ class ExecutionContext:
         """The host ends this execution so many seconds from now."""
         self.prepare()
         self._deadline = time.monotonic() + seconds
+
+    def complete(self, requestid: str | None, traceparent: str | None) -> None:
+        """Add what the host knows of the request, where the request itself has told nothing."""
+        known = self.attributes
+        if known is not None:
+            self.binding = msgspec.structs.replace(
+                known, requestid=known.requestid or requestid, traceparent=known.traceparent or traceparent
+            ).binding()
 
 
 def earliest(*seconds: float | None) -> float | None:

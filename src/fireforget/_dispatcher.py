@@ -136,8 +136,35 @@ class Dispatcher:
         end = self._own.journal.end
         await self._hasten(lambda: self._own.has_settled(end) or not self.breaker.untroubled)
 
+    async def settle(self) -> None:
+        """As `drain`, but a queue that is down is not waited for. What fails now and then is tried again."""
+        end = self._own.journal.end
+        await self._hasten(
+            lambda: (
+                self.breaker.state == "open"
+                or (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own))
+            )
+        )
+
+    async def rest(self) -> None:
+        """Begin no call any more, and wait for those under way: the process is about to be frozen."""
+        self.breaker.held = True
+        self._publisher.rest()
+        if self._calls:
+            await asyncio.wait(self._calls)
+
+    def resume(self) -> None:
+        """Go on after a rest. What waited for another try waits no longer, for the process was frozen meanwhile."""
+        self.breaker.resume()
+        self._publisher.resume()
+        for lanes in self._sources:
+            for lane in lanes:
+                lane.not_before = 0.0
+        self.waker.wake()
+
     async def _hasten(self, until: Callable[[], bool]) -> None:
         self._hurried += 1
+        self.breaker.held = False
         try:
             while not until():
                 self.waker.wake()

@@ -11,12 +11,15 @@ import logging
 import os
 import sys
 import threading
+import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fireforget._engine import shared_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from fireforget._settings import Settings
 
@@ -25,6 +28,9 @@ _logger: Final = logging.getLogger("fireforget")
 _EXIT_SECONDS: Final = 10.0
 """How long the exit of a program without events waits for work handed to `wait_until`."""
 
+CALL_SECONDS: Final = 0.3
+"""How much longer than a member's time is waited for the calls of its queue that are under way."""
+
 _MOST_NAMES: Final = 5
 
 
@@ -32,6 +38,14 @@ class Member(Protocol):
     """What an exit closes."""
 
     settings: Settings
+
+    def settle(self, seconds: float, *, rest: bool) -> Future[None]:
+        """Deliver what is pending, unless the queue is down; then publish nothing more, if asked to."""
+        ...
+
+    def resume(self) -> None:
+        """Publish again."""
+        ...
 
     def close(self) -> None:
         """Deliver what is pending, and let go of everything."""
@@ -55,6 +69,29 @@ def finish_work(seconds: float) -> None:
         if left:
             names = ", ".join(sorted({job.name for job in left})[:_MOST_NAMES])
             _logger.warning("work handed to wait_until has not ended within %g s: %s", seconds, names)
+
+
+def settle(seconds: float, *, run_loops: bool, rest: bool) -> None:
+    """Finish the work and deliver what is pending, of all members side by side; see `fireforget.hosts.Process`."""
+    until = time.monotonic() + seconds
+    work = sys.modules.get("fireforget._work")
+    if run_loops and work is not None:
+        work.run_on(work.Job.others, seconds)
+    finish_work(max(0.0, until - time.monotonic()))
+    left = max(0.0, until - time.monotonic())
+    settling = []
+    for member in list(members):
+        try:
+            settling.append(member.settle(min(left, member.settings.drain_seconds), rest=rest))
+        except RuntimeError as error:
+            _logger.warning("cannot deliver (%s); what is pending stays in the journal", error)
+    wait(settling, left + CALL_SECONDS)
+
+
+def resume() -> None:
+    """Publish again, and at once what waited for another try."""
+    for member in list(members):
+        member.resume()
 
 
 def end() -> None:

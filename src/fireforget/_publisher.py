@@ -37,6 +37,7 @@ class Publisher:
         self._breaker = breaker
         self._clock = clock
         self._hooks = hooks
+        self._limits: set[asyncio.Timeout] = set()
         self._telemetry = _telemetry.Telemetry()
 
     async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
@@ -47,10 +48,27 @@ class Publisher:
         finally:
             self._telemetry.record(_telemetry.PUBLISH_SECONDS, self._clock.monotonic() - began)
 
+    def rest(self) -> None:
+        """Stop the time of the calls under way: the process is about to be frozen, which is not their fault."""
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(None)
+
+    def resume(self) -> None:
+        """Give the calls that were under way all of their time once more."""
+        until = asyncio.get_running_loop().time() + self._timeout
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(until)
+
     async def _call(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         try:
-            async with asyncio.timeout(self._timeout):
-                outcomes = _checked(await self._queue.publish(messages), len(messages))
+            async with asyncio.timeout(self._timeout) as limit:
+                self._limits.add(limit)
+                try:
+                    outcomes = _checked(await self._queue.publish(messages), len(messages))
+                finally:
+                    self._limits.discard(limit)
         except TransientError as error:
             return self._failed(messages, str(error), error.retry_after)
         except TimeoutError:

@@ -92,7 +92,7 @@ class RequestSource:
             requestid if requestid and self._is_recent(requestid) else new_correlation_id(),
             sessionid or None,
             requestid or None,
-            _current_traceparent() or parent or None,
+            current_traceparent() or parent or None,
         )
 
     def _is_recent(self, requestid: str) -> bool:
@@ -197,7 +197,7 @@ def _cookie(header: str, wanted: str) -> str:
     return ""
 
 
-def _current_traceparent() -> str:
+def current_traceparent() -> str:
     """The trace that the application is in, if it traces at all: without the SDK there are no spans."""
     if "opentelemetry.sdk.trace" not in sys.modules:
         return ""

@@ -125,6 +125,31 @@ class Runtime:
         """Deliver what has been accepted so far, unless the queue is down. The caller sets the deadline."""
         await self._dispatcher.flush()
 
+    async def settle(self, seconds: float, *, rest: bool) -> None:
+        """Deliver what is pending within `seconds`, dead processes' events too, unless the queue is down.
+
+        Args:
+            seconds: The most it may take, but for calls under way.
+            rest: Begin no call afterwards, and wait for those under way. The caller sets a limit to that by cancelling.
+        """
+        until = self._clock.monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._dispatcher.settle()
+                if self._settings.journal.durability != "none":
+                    await self._looked.wait()
+                    await self._dispatcher.settle()
+        except TimeoutError:
+            _logger.info("out of time with %d events pending; they wait in the journal", self.pending)
+        if self._worker is not None:
+            await self._worker.drain(max(0.0, until - self._clock.monotonic()))
+        if rest:
+            await self._dispatcher.rest()
+
+    def resume(self) -> None:
+        """Publish again after a rest."""
+        self._dispatcher.resume()
+
     @property
     def pending(self) -> int:
         """Accepted events that are not settled."""

@@ -103,7 +103,8 @@ class HostSettings(_Section, frozen=True):
 
     Args:
         name: ``"auto"`` looks at the host's own variables. ``"server"``: everything goes on after a response.
-            ``"unknown"``: nothing may, so the end of each response is held.
+            ``"unknown"``: nothing may, so the end of each response is held. Else ``"cloud-run"``, or the name of a host
+            that is installed: ``"lambda"``.
         cpu: On Cloud Run alone: whether the processor stays with the ``"instance"`` or is taken away with each
             response (``"request"``, its request-based billing), so that the end of the response is held. No variable
             tells it.
@@ -111,7 +112,7 @@ class HostSettings(_Section, frozen=True):
         request_seconds: What the host gives to one request, which `deadline` counts down; 0 for the host's own limit.
     """
 
-    name: Literal["auto", "server", "cloud-run", "unknown"] = "auto"
+    name: str = "auto"
     cpu: Literal["instance", "request"] = "instance"
     flush_seconds: Positive = 2.0
     request_seconds: Seconds = 0.0

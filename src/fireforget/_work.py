@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
 from contextlib import suppress
@@ -58,6 +59,24 @@ class AsyncioHome:
     def alive(self) -> bool:
         """Does the loop still run?"""
         return self._loop.is_running()
+
+    @property
+    def stands_still(self) -> bool:
+        """Is the loop stopped, but not closed?"""
+        return not self._loop.is_running() and not self._loop.is_closed()
+
+    def run_on(self, jobs: Iterable[Job], seconds: float | None) -> None:
+        """Run the loop in this thread until the jobs have ended, at most `seconds`."""
+        try:
+            self._loop.run_until_complete(finish(jobs, seconds))
+        except (SystemExit, KeyboardInterrupt):
+            _logger.exception("something on a loop that was run on wanted to end the program: its work waits")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AsyncioHome) and other._loop is self._loop
+
+    def __hash__(self) -> int:
+        return hash(self._loop)
 
     def start(self, work: Start) -> None:
         """Start the work as a task that is held until it ends."""
@@ -218,6 +237,24 @@ def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:
     if running:
         wait([job.done for job in running], timeout=seconds)
     return [job for job in running if not job.done.done()]
+
+
+def run_on(jobs: Callable[[], Iterable[Job]], seconds: float | None) -> None:
+    """Run the loops that stand still in this thread until their jobs have ended, at most `seconds`.
+
+    Args:
+        jobs: Says what is unfinished; asked again, for work may hand over more of it.
+        seconds: None for no limit.
+    """
+    left, until = seconds, None if seconds is None else time.monotonic() + seconds
+    while left is None or left > 0:
+        unfinished = list(jobs())
+        homes = {job.home for job in unfinished if isinstance(job.home, AsyncioHome) and job.home.stands_still}
+        if not homes:
+            return
+        for home in homes:
+            home.run_on([job for job in unfinished if job.home == home], left)
+            left = None if until is None else until - time.monotonic()
 
 
 async def finish(jobs: Iterable[Job], seconds: float | None) -> int:

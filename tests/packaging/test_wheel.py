@@ -66,6 +66,7 @@ def test_the_backends_the_command_and_the_plugin_are_found(wheel: zipfile.ZipFil
         "aws": "fireforget_aws:backend",
         "local": "fireforget.local:backend",
     }
+    assert dict(entry_points["fireforget.hosts"]) == {"lambda": "fireforget_aws.host:lambda_host"}
     assert dict(entry_points["fireforget.schemes"]) == {
         **dict.fromkeys(["dynamodb", "ses", "sqs"], "fireforget_aws:backend"),
         **dict.fromkeys(["file", "memory", "smtp", "sqlite"], "fireforget.local:backend"),

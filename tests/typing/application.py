@@ -5,12 +5,14 @@ A line with an ignore is wrong on purpose: the checkers refuse an ignore without
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, assert_type
+from typing import Any, assert_type, cast
 
 import msgspec
 from django.core.handlers.asgi import ASGIHandler
 from fastapi import FastAPI
 from litestar import Litestar
+from mangum import Mangum
+from mangum.types import LambdaContext
 from quart import Quart
 from starlette.applications import Starlette
 
@@ -78,6 +80,24 @@ def wrapping(application: Callable[[Scope, Any, Any], Awaitable[None]]) -> None:
     ff.wrap(ASGIHandler())
     ff.wrap(ff.wrap(application))
     ff.wrap("app")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@ff.handler
+def called(event: dict[str, Any], context: object) -> int:
+    return len(event)
+
+
+@ff.handler
+async def called_asynchronously(event: dict[str, Any], context: object) -> int:
+    return len(event)
+
+
+def calling() -> None:
+    assert_type(called({}, None), int)
+    assert_type(called_asynchronously({}, None), int)
+    assert_type(ff.handler(Mangum(FastAPI()))({}, cast("LambdaContext", None)), dict[str, Any])
+    called("event", None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ff.handler("app.handler")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 async def work() -> int:

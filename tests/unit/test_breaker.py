@@ -181,3 +181,31 @@ def test_the_log_has_one_line_for_an_outage_and_one_for_its_end(
         "the queue does not take messages (down): events wait in the journal",
         "the queue answers again: publishing goes on",
     ]
+
+
+def test_held_it_lets_no_call_through_until_it_is_resumed(breaker: Breaker) -> None:
+    breaker.held = True
+    assert breaker.seconds_until_call() == float("inf")
+
+    breaker.resume()
+    assert breaker.seconds_until_call() == 0.0
+
+
+def test_resumed_it_is_closed_and_opens_with_the_next_failure(breaker: Breaker) -> None:
+    for _ in range(3):
+        breaker.failed("down")
+    assert breaker.state == "open"
+
+    breaker.resume()
+    assert (breaker.state, breaker.seconds_until_call()) == ("closed", 0.0)
+    breaker.begin()
+    breaker.failed("still down")
+    assert breaker.state == "open"
+
+
+def test_resumed_after_a_success_it_has_forgotten_nothing(breaker: Breaker) -> None:
+    breaker.failed("down")
+    breaker.resume()
+    breaker.failed("down")
+
+    assert breaker.state == "closed"

@@ -942,3 +942,93 @@ async def test_the_law_holds_at_every_step(tmp_path: Path) -> None:
     assert counts.pending == 0
     assert counts.delivered == len(bench.numbers)
     assert counts.dead_lettered == len(list(bench.file.read())) == len(bench.buried)
+
+
+# A process that is frozen
+
+
+async def test_settling_goes_on_through_failures(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=60.0)
+    bench.queue.failures += [TransientError("down")] * 3
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        settling = asyncio.ensure_future(dispatcher.settle())
+        await bench.until(settling.done)
+
+    assert bench.numbers == [0]
+
+
+async def test_settling_does_not_wait_for_a_queue_that_is_down(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=60.0, breaker_failures=3)
+    bench.queue.failures += [TransientError("down")] * 100
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        settling = asyncio.ensure_future(dispatcher.settle())
+        await bench.until(settling.done)
+
+    assert len(bench.queue.calls) == 3
+    assert bench.counts.pending == 1
+
+
+async def test_at_rest_it_begins_no_call_and_waits_for_those_under_way(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.queue.stuck = {"lane-000"}
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+        resting = asyncio.ensure_future(dispatcher.rest())
+        bench.emit(1, lane=1)
+        await bench.pass_time(60.0)
+        assert not resting.done()
+        bench.queue.stuck = set()
+        bench.queue.freed.set()
+        await bench.until(resting.done)
+        await bench.pass_time(60.0)
+        assert bench.numbers == [0]
+
+        dispatcher.resume()
+        await bench.finish()
+
+    assert bench.numbers == [0, 1]
+
+
+async def test_resumed_it_tries_at_once_what_waited_for_another_try(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, backoff_seconds=3600.0, max_backoff_seconds=3600.0, breaker_failures=1)
+    bench.queue.failures.append(TransientError("down"))
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+        assert bench.counts.pending == 1
+        dispatcher.resume()
+        await bench.settle()
+
+    assert bench.numbers == [0]
+    assert bench.clock.monotonic() == 0.0
+
+
+async def test_who_drains_does_not_wait_for_the_rest_to_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with bench.running() as dispatcher:
+        await dispatcher.rest()
+        bench.emit(0)
+        await asyncio.wait_for(dispatcher.drain(), 30)
+
+    assert bench.numbers == [0]
+
+
+async def test_the_time_of_a_call_stands_still_while_it_rests(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, publish_timeout=0.02)
+    bench.queue.stuck = {"lane-000"}
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+        resting = asyncio.ensure_future(dispatcher.rest())
+        await asyncio.sleep(0.1)  # five times what a call may take
+        assert not resting.done()
+        assert bench.queue.under_way == 1
+
+        dispatcher.resume()
+        await eventually(lambda: bench.queue.under_way == 0)
+        await resting
+
+    assert bench.counts.pending == 1

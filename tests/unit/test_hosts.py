@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from fireforget import (
 from fireforget._event import split_batch
 from fireforget.abc import Event, Message, Outcome, decode_event
 from fireforget.asgi import App, Receive, Scope, Send
-from fireforget.errors import TransientError
-from fireforget.hosts import Host, detect_host
+from fireforget.errors import SettingsError, TransientError
+from fireforget.hosts import HOSTS, Host, detect_host
 from fireforget.local.memory import MemoryQueue
 from tests.asgi import RememberingKeeper, call, http_scope
 from tests.waiting import eventually
@@ -44,7 +45,9 @@ HOLDING = Host(name="test", flush_seconds=5.0)
         ({"cpu": "request"}, {"K_SERVICE": "shop"}, "cloud-run", 2.0),
         ({"cpu": "request"}, {}, "server", None),
         ({"cpu": "request", "flush_seconds": 0.5, "name": "cloud-run"}, {}, "cloud-run", 0.5),
-        ({}, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, "unknown", 2.0),
+        ({}, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, "lambda", None),
+        ({"name": "lambda"}, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, "lambda", None),
+        ({"name": "server"}, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}, "server", None),
         ({}, {"VERCEL": "1"}, "unknown", 2.0),
         ({}, {"FUNCTIONS_WORKER_RUNTIME": "python"}, "unknown", 2.0),
         ({"name": "server"}, {"VERCEL": "1"}, "server", None),
@@ -66,6 +69,52 @@ def test_the_choice_is_logged_once_with_its_reason(caplog: pytest.LogCaptureFixt
     assert [record.getMessage() for record in caplog.records] == [
         "host cloud-run (K_SERVICE is set): the end of a response waits up to 2 s for what the request leaves behind"
     ]
+
+
+def nothing(*_args: object, **_options: object) -> EntryPoints:
+    return EntryPoints()
+
+
+def test_a_host_that_shows_itself_but_is_not_installed_has_responses_held(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("importlib.metadata.entry_points", nothing)
+    with caplog.at_level(logging.INFO, "fireforget"):
+        host = detect_host(None, {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"})
+
+    assert (host.name, host.flush_seconds) == ("unknown", 2.0)
+    assert "AWS_LAMBDA_RUNTIME_API is set, but what knows AWS Lambda is not installed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("lambada", "'lambada' is no host; known: auto, cloud-run, lambda, server, unknown"),
+        ("lambda", "AWS_LAMBDA_RUNTIME_API is not set"),
+    ],
+)
+def test_a_host_that_cannot_be_is_refused(name: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        detect_host(HostSettings(name=name), {})
+
+
+def test_a_host_that_cannot_be_imported_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("lambda", "no_such_module:host", HOSTS)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: EntryPoints([point]))
+
+    with pytest.raises(SettingsError, match="'lambda' cannot be imported .*no_such_module.*: install what it needs"):
+        detect_host(HostSettings(name="lambda"), {})
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "theirs"), ({"directory": "mine"}, "mine")])
+def test_the_hosts_directory_is_used_where_the_settings_name_none(
+    tmp_path: Path, given: dict[str, Any], used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with FireForget(Settings(**given), queue=MemoryQueue(tmp_path.name), host=Host(directory="theirs")) as ff:
+        assert ff.settings.directory == used
+
+    assert [path.name for path in tmp_path.iterdir()] == [used]
 
 
 def test_a_shutdown_keeps_a_margin_of_what_the_host_gives_it() -> None:
