@@ -136,7 +136,7 @@ def test_a_scheduled_report_that_nobody_will_get(workspace: Workspace, text: str
     assert mend in str(found)
 
 
-@pytest.mark.parametrize("text", ['backend = "awz"', f'queue = "sqs://me:{SECRET}@host/q"'])
+@pytest.mark.parametrize("text", ['backend = "awz"', f'queue = "amqps://me:{SECRET}@host/q"'])
 def test_a_backend_that_is_not_installed_is_told_once(workspace: Workspace, text: str) -> None:
     workspace.configure(text)
     (workspace.path / "fireforget.toml").chmod(0o600)

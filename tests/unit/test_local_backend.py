@@ -28,9 +28,8 @@ def test_it_is_a_backend_whose_adapters_are_what_the_ports_say(tmp_path: Path) -
 
 
 def test_it_answers_to_its_name_and_to_its_schemes() -> None:
-    (name,) = entry_points(group="fireforget.backends")
-    schemes = entry_points(group="fireforget.schemes")
-    assert name.name == "local"
+    (name,) = entry_points(group="fireforget.backends", name="local")
+    schemes = [point for point in entry_points(group="fireforget.schemes") if point.module == name.module]
     assert {point.name for point in schemes} == {"sqlite", "memory", "file", "smtp"}
     assert {id(point.load()) for point in (name, *schemes)} == {id(backend)}
 
