@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from fireforget._backends import Adapters, Roles
 from fireforget._clock import SystemClock
 from fireforget._configuration import load_settings
 from fireforget._hooks import Hooks
+from fireforget._plugin import import_plugin
 from fireforget._schema import shared_types
-from fireforget.errors import SettingsError
 from fireforget.processing.function import Function
 from fireforget.processing.intake import Intake
 from fireforget.processing.processor import Processor
@@ -88,12 +87,6 @@ def load_plugin(name: str) -> Sequence[Enricher]:
     Raises:
         SettingsError: It cannot be imported.
     """
-    if not name:
-        return ()
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:  # a user's module may raise anything while it is imported
-        message = f"plugin = {name!r} cannot be imported: {type(error).__name__}: {error}"
-        raise SettingsError(message) from error
+    module = import_plugin(name)
     enrichers: Sequence[Enricher] = getattr(module, "enrichers", ())
     return enrichers
