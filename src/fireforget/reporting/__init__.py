@@ -18,6 +18,7 @@ from fireforget.reporting.aggregate import aggregate
 from fireforget.reporting.definition import Definition
 from fireforget.reporting.definitions import load
 from fireforget.reporting.deliver import message
+from fireforget.reporting.extra import load_extra
 from fireforget.reporting.figures import Figures
 from fireforget.reporting.health import pipeline_health
 from fireforget.reporting.period import Period
@@ -37,6 +38,7 @@ __all__ = [
     "Sending",
     "aggregate",
     "load",
+    "load_extra",
     "message",
     "pipeline_health",
     "render_html",
