@@ -71,7 +71,9 @@ class AwsBackend:
         from fireforget_aws.queue import SQSQueue
 
         name, options = _queue(url)
-        return SQSQueue(name, _access(options), account=options.get("account"), clock=self._clock)
+        return SQSQueue(
+            name, _access(options), account=options.get("account"), dead=options.get("dead"), clock=self._clock
+        )
 
     def dead_letters(self, url: str) -> DeadLetters:
         """Make the dead letters of the queue that the URL names.
@@ -121,10 +123,12 @@ class AwsBackend:
         """
         steps: list[Step] = []
         if url := urls.get("queue"):
-            from fireforget_aws.queue import missing_queues
+            from fireforget_aws._queue_layout import missing_queues
 
             name, options = _queue(url)
-            steps += await missing_queues(name, _access(options), dead=options.get("dead"))
+            steps += await missing_queues(
+                name, _access(options), dead=options.get("dead"), account=options.get("account")
+            )
         if url := urls.get("store"):
             from fireforget_aws.store import missing_table
 
