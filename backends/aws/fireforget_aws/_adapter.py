@@ -69,9 +69,14 @@ class AwsAdapter(Closable, Generic[C]):
             return self._client
         self._opening = self._opening or asyncio.Lock()
         async with self._opening:
-            if self._client is None:
-                self._client = await self._opened.enter_async_context(self._access.client(self.service))
+            return await self._opened_once()
+
+    async def _opened_once(self) -> C:
+        if self._client is not None:
             return self._client
+        client: C = await self._opened.enter_async_context(self._access.client(self.service))
+        self._client = client
+        return client
 
     async def aclose(self) -> None:
         """End the calls under way with `ClosedError`, and free the connections. Idempotent."""

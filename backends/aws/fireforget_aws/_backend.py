@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
 from fireforget.errors import SettingsError
+from fireforget_aws._layout import MAX_SHARDS
 from fireforget_aws._limits import capabilities
 from fireforget_aws.access import OPTIONS, Access
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fireforget.abc import Capabilities, Clock, DeadLetters, Mailer, Queue, Role, Step, Store
 
 _QUEUE_OPTIONS: Final = {**OPTIONS, "account": None, "dead": None}
-_STORE_OPTIONS: Final = {**OPTIONS, "sessions": ("index", "filter")}
+_STORE_OPTIONS: Final = {**OPTIONS, "sessions": ("index", "filter"), "shards": None}
 _MAILER_OPTIONS: Final = {**OPTIONS, "configuration_set": None}
 
 _QUEUE_NAME: Final = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
@@ -31,8 +32,9 @@ class AwsBackend:
 
     ``sqs://name.fifo`` and ``sqs://name`` (a standard queue), with the options ``account`` (the owner's number, for the
     queue of another account) and ``dead`` (the name of the queue of the dead letters); ``dynamodb://table`` with
-    ``sessions=index`` where the table has the index of sessions; ``ses://`` with ``configuration_set``. All of them
-    take ``region`` and ``profile``; what is not given comes from where the AWS tools take it.
+    ``sessions=index`` where the table has the index of sessions, and ``shards`` (in how many partitions each new day
+    lies); ``ses://`` with ``configuration_set``. All of them take ``region`` and ``profile``; what is not given comes
+    from where the AWS tools take it.
 
     Args:
         clock: Where the adapters' time comes from; the system's by default.
@@ -71,7 +73,9 @@ class AwsBackend:
         from fireforget_aws.queue import SQSQueue
 
         name, options = _queue(url)
-        return SQSQueue(name, _access(options), account=options.get("account"), clock=self._clock)
+        return SQSQueue(
+            name, _access(options), account=options.get("account"), dead=options.get("dead"), clock=self._clock
+        )
 
     def dead_letters(self, url: str) -> DeadLetters:
         """Make the dead letters of the queue that the URL names.
@@ -96,7 +100,8 @@ class AwsBackend:
 
         table, options = _table(url)
         indexed = options.get("sessions") == "index"
-        return DynamoDBStore(table, _access(options), sessions_index=indexed, clock=self._clock)
+        shards = int(options.get("shards", "1"))
+        return DynamoDBStore(table, _access(options), shards=shards, sessions_index=indexed, clock=self._clock)
 
     def mailer(self, url: str) -> Mailer:
         """Make the mailer of an ``ses`` URL.
@@ -121,15 +126,18 @@ class AwsBackend:
         """
         steps: list[Step] = []
         if url := urls.get("queue"):
-            from fireforget_aws.queue import missing_queues
+            from fireforget_aws._queue_layout import missing_queues
 
             name, options = _queue(url)
-            steps += await missing_queues(name, _access(options), dead=options.get("dead"))
+            steps += await missing_queues(
+                name, _access(options), dead=options.get("dead"), account=options.get("account")
+            )
         if url := urls.get("store"):
-            from fireforget_aws.store import missing_table
+            from fireforget_aws._table import missing_table
 
             table, options = _table(url)
-            steps += await missing_table(table, _access(options), sessions_index=options.get("sessions") == "index")
+            indexed = options.get("sessions") == "index"
+            steps += await missing_table(table, _access(options), sessions_index=indexed, clock=self._clock)
         return steps
 
 
@@ -176,7 +184,10 @@ def _table(url: str) -> tuple[str, dict[str, str]]:
         raise SettingsError(
             f"a dynamodb URL names a table with 3 to 255 letters, digits, _, - and .: write {_EXAMPLES['store']}"
         )
-    return parts.netloc, url_options(parts, _STORE_OPTIONS)
+    options = url_options(parts, _STORE_OPTIONS)
+    if not re.fullmatch("[1-9][0-9]?", shards := options.get("shards", "1")) or int(shards) > MAX_SHARDS:
+        raise SettingsError(f"shards in a dynamodb URL is a number from 1 to {MAX_SHARDS}")
+    return parts.netloc, options
 
 
 def _access(options: Mapping[str, str]) -> Access:

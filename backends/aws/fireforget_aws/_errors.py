@@ -79,6 +79,10 @@ _MENDS: Final = {
 }
 
 
+_KMS: Final = ("Kms", "KMS.")
+"""How the codes begin that tell of a queue's key."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn what the SDK raises into an `AdapterError`, with the original as its cause."""
@@ -95,6 +99,13 @@ def translated() -> Iterator[None]:
         raise TransientError(f"AWS cannot be reached: {str(error) or type(error).__name__}") from error
 
 
+def code_of(error: AdapterError) -> str:
+    """The service's own code for it; empty where it was not the service that refused."""
+    response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
+    code: str = response.get("Error", {}).get("Code", "")
+    return code
+
+
 def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
     """What a service answered."""
     code: str = response.get("Error", {}).get("Code", "")
@@ -106,6 +117,21 @@ def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
         return TransientError(text, retry_after=_hint(metadata.get("HTTPHeaders", {})))
     mend = _MENDS.get(code)
     return PermanentError(f"{text}; {mend}" if mend else text)
+
+
+def of_entry(entry: Mapping[str, Any]) -> AdapterError:
+    """What a service answered of one entry of a batch, which as a whole was taken."""
+    code: str = entry.get("Code", "")
+    text = f"{code}: {entry.get('Message') or 'no reason given'}"
+    if code in TRANSIENT or not entry.get("SenderFault"):
+        return TransientError(text)
+    mend = _MENDS.get(code)
+    return PermanentError(f"{text}; {mend}" if mend else text)
+
+
+def mendable(code: str) -> bool:
+    """Whether an operator can mend what the code tells of, so that the same message is taken then."""
+    return code in _MENDS or code.startswith(_KMS)
 
 
 def _of_sdk(error: Exception) -> AdapterError:
@@ -121,7 +147,9 @@ def _of_sdk(error: Exception) -> AdapterError:
             return PermanentError(
                 f"{error}: mend profile in the URL or AWS_PROFILE, or add it to the AWS configuration"
             )
-        case exceptions.HTTPClientError() | exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
+        case exceptions.ConnectionError() | exceptions.HTTPClientError():
+            return TransientError(str(error))
+        case exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
             return TransientError(str(error))
         case exceptions.EventStreamError() | exceptions.ChecksumError() | exceptions.IncompleteReadError():
             return TransientError(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -58,6 +59,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             user_agent_extra="fireforget",
         )
         session: Any = AioSession(profile=self.profile)  # whose types know each service by its literal name only
+        session.register_component("data_loader", _models())
         return session.create_client(
             service, region_name=self.region or os.environ.get("AWS_REGION"), endpoint_url=self.endpoint, config=config
         )
+
+
+@cache
+def _models() -> Any:
+    """The descriptions of the services, read once in a process: they are most of what it takes to make a client."""
+    from botocore.session import Session
+
+    return Session().get_component("data_loader")

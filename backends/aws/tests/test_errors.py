@@ -4,6 +4,7 @@ import pytest
 
 from fireforget.errors import AdapterError, PermanentError, TransientError
 from fireforget_aws._errors import TRANSIENT, translated
+from fireforget_aws.access import Access
 
 
 def of_service(code: str, status: int = 400, headers: dict[str, str] | None = None) -> AdapterError:
@@ -48,3 +49,11 @@ def test_what_an_operator_can_mend_is_permanent_and_says_how(code: str, mend: st
     error = of_service(code)
     assert isinstance(error, PermanentError)
     assert mend in str(error)
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_cannot_be_reached_is_transient(account: None) -> None:
+    with pytest.raises(TransientError) as caught, translated():
+        async with Access(endpoint="http://127.0.0.1:1").client("sqs") as client:
+            await client.list_queues()
+    assert caught.value.__cause__ is not None

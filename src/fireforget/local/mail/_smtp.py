@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import smtplib
 import ssl
 from contextlib import suppress
-from email import policy
-from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, Literal
 
 import anyio.to_thread
 import msgspec
 
 from fireforget.abc import Finding
-from fireforget.adapters import Closable, check_addresses
+from fireforget.adapters import Closable, check_addresses, envelope, visible_bytes
 from fireforget.errors import AdapterError, PermanentError, SettingsError, TransientError
 
 if TYPE_CHECKING:
@@ -170,15 +167,10 @@ class SMTPMailer(Closable):
 
 def _hand_over(session: smtplib.SMTP, message: EmailMessage) -> dict[str, tuple[int, bytes]]:
     """Send it as `send_message` does, except that this leaves a line that begins with ``From`` as it is."""
-    fields = ("To", "Cc", "Bcc")
-    sender = message["Sender"] or message["From"]
-    ((_, address),) = getaddresses([str(sender)])[:1]
-    recipients = [found for _, found in getaddresses([str(message[name]) for name in fields if message[name]])]
-    if not "".join([address, *recipients]).isascii():
+    found = envelope(message)
+    if not found.is_ascii:
         return session.send_message(message)  # it knows how to ask for SMTPUTF8
-    visible = copy.copy(message)
-    del visible["Bcc"]
-    return session.sendmail(address, recipients, visible.as_bytes(policy=policy.SMTP))
+    return session.sendmail(found.sender, found.recipients, visible_bytes(message))
 
 
 def _text(answer: bytes | str) -> str:

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from fireforget.abc import Clock, Query, Record, Refusal, uuid7_time
-from fireforget.adapters import parse_record, render_record, span
+from fireforget.abc import Clock, Query, Record, Refusal
+from fireforget.adapters import answers, parse_record, render_record, span
 from fireforget.local.memory._adapter import MemoryAdapter
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class MemoryStore(MemoryAdapter):
             events = sorted(self._shelf.events.items())
         for _, (text, expires_at) in events:
             self._check_open()
-            if not self._has_expired(expires_at) and _answers(record := parse_record(text, expires_at), query):
+            if not self._has_expired(expires_at) and answers((record := parse_record(text, expires_at)).event, query):
                 yield record
 
     async def claim(self, key: str, lease: float, *, holder: str) -> bool:
@@ -80,19 +80,6 @@ class MemoryStore(MemoryAdapter):
 
     def _has_expired(self, moment: int | None) -> bool:
         return moment is not None and moment <= self._now()
-
-
-def _answers(record: Record, query: Query) -> bool:
-    """Whether the record fulfils every condition of the query."""
-    event = record.event
-    time = uuid7_time(event.correlation)
-    return time is not None and (
-        (query.start is None or query.start <= time)
-        and (query.end is None or time < query.end)
-        and (not query.types or event.type in query.types)
-        and (query.sessionid is None or query.sessionid == event.sessionid)
-        and (query.correlationid is None or query.correlationid == event.correlation)
-    )
 
 
 _lock: Final = threading.Lock()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fireforget.abc import Query, Record, Refusal
-from fireforget.adapters import micros, parse_record, render_record, span
+from fireforget.adapters import first_uuid7, parse_record, render_record, span
 from fireforget.local.sqlite._adapter import SQLiteAdapter
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Sequence
-    from datetime import datetime
 
 _PAGE_ROWS: Final = 200
 _PAGE_BYTES: Final = 1024 * 1024
@@ -58,7 +57,7 @@ class SQLiteStore(SQLiteAdapter):
     async def scan(self, query: Query) -> AsyncIterator[Record]:
         """Yield the records in order, reading a page at a time beside the writers. See `fireforget.abc.Store`."""
         conditions, values = _where(query)
-        after = "" if query.start is None else _prefix(query.start), ""
+        after = "" if query.start is None else first_uuid7(query.start), ""
 
         def page(connection: sqlite3.Connection) -> list[Record]:
             nonlocal after
@@ -107,7 +106,7 @@ def _where(query: Query) -> tuple[str, list[Any]]:
     values: list[Any] = []
     if query.end is not None:
         conditions.append("correlationid < ?")
-        values.append(_prefix(query.end))
+        values.append(first_uuid7(query.end))
     if query.types:
         conditions.append(f"type IN ({', '.join('?' * len(query.types))})")
         values.extend(query.types)
@@ -118,9 +117,3 @@ def _where(query: Query) -> tuple[str, list[Any]]:
         conditions.append("correlationid = ?")
         values.append(query.correlationid)
     return "".join(f" AND {condition}" for condition in conditions), values
-
-
-def _prefix(moment: datetime) -> str:
-    """How the first UUIDv7 made at that moment or later begins: with the milliseconds, rounded up."""
-    digits = f"{max(0, -(-micros(moment) // 1000)):012x}"
-    return f"{digits[:8]}-{digits[8:]}"
