@@ -47,8 +47,8 @@ class Records(msgspec.Struct, frozen=True):
 def read_records(event: object, until: datetime) -> Records:
     """Read an event of SQS.
 
-    A record without a body becomes a message whose body is the record, so that it is not lost: that is no batch of
-    events, and it goes to the dead letters as it came.
+    A record without a body becomes a message whose body is the record, so that it is not lost: that is no event,
+    and goes to the dead letters as it came.
 
     Args:
         event: What Lambda hands over.
