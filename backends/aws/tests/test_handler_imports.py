@@ -1,4 +1,4 @@
-"""What each function loads while Lambda starts its environment: all that it needs, and nothing that only the other does."""
+"""What each function loads while Lambda starts it: all that it needs, and nothing that only the other does."""
 
 from __future__ import annotations
 
