@@ -6,8 +6,8 @@ import itertools
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
-import msgspec
 import pytest
 
 from backends.aws.tests.functions import deploy, feed, invoke
@@ -16,7 +16,8 @@ from fireforget._backends import Adapters
 from fireforget._configuration import settings_from
 from fireforget._schema import EventTypes
 from fireforget.abc import Provisioner, Query
-from tests.waiting import eventually
+from fireforget_aws.access import Access
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,23 @@ enrichers = [mark]
 """
 
 
+FAILING = """
+import msgspec
+from fireforget import TransientError
+
+tried = 0
+
+async def fail_once(event):
+    global tried
+    tried += 1
+    if tried < 2:
+        raise TransientError("the model is loading")
+    return msgspec.structs.replace(event, data={**event.data, "tried": tried})
+
+enrichers = [fail_once]
+"""
+
+
 @pytest.fixture
 def shop(ministack: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The configuration that the application and its functions share."""
@@ -65,6 +83,17 @@ async def stored(adapters: Adapters) -> list[dict[str, Any]]:
         return [record.event.data async for record in store.scan(Query())]
 
 
+async def emptied(adapters: Adapters) -> None:
+    """Wait until the queue holds nothing."""
+    async with aclosing(adapters.queue()) as queue:
+        with anyio.fail_after(PATIENCE):
+            while True:
+                depth = await queue.depth()
+                if not (depth.visible or depth.in_flight):
+                    return
+                await anyio.sleep(0.05)
+
+
 async def test_events_come_to_the_table_and_the_poison_one_alone_to_the_dead_letters(
     ministack: Counterpart, shop: Settings
 ) -> None:
@@ -78,8 +107,7 @@ async def test_events_come_to_the_table_and_the_poison_one_alone_to_the_dead_let
         with application.context(sessionid="one session, one lane"):
             for total in (1, 2, "three", 4, 5):
                 application.emit("order", {"total": total})
-    async with aclosing(adapters.queue()) as queue:
-        await eventually_empty(queue)
+    await emptied(adapters)
 
     assert sorted(data["total"] for data in await stored(adapters)) == [1, 2, 4, 5]
     assert all(data["marked"] for data in await stored(adapters))
@@ -87,3 +115,43 @@ async def test_events_come_to_the_table_and_the_poison_one_alone_to_the_dead_let
         (letter,) = [letter async for letter in letters.list()]
     assert '"three"' in letter.message.body
     assert "total" in letter.reason
+
+
+async def test_what_goes_back_comes_again_soon_and_in_order(ministack: Counterpart, shop: Settings) -> None:
+    """Not when the visibility timeout of the queue ends, which is minutes."""
+    adapters = await provide(shop)
+    variables = {"FIREFORGET_BACKEND": "aws", "FIREFORGET_NAME": shop.name, "FIREFORGET_PLUGIN": "shop_plugin"}
+    await deploy(
+        ministack, shop.name, "fireforget_aws.handlers.processor.handler", variables, {"shop_plugin.py": FAILING}
+    )
+    await feed(ministack, f"{shop.name}.fifo", shop.name)
+
+    async with FireForget(shop, types=EventTypes()) as application:
+        with application.context(sessionid="one session, one lane"):
+            application.emit("order", {"total": 1})
+    await emptied(adapters)
+
+    assert await stored(adapters) == [{"total": 1, "tried": 2}]
+
+
+async def test_the_report_of_an_empty_week_comes_by_mail_and_once(ministack: Counterpart, shop: Settings) -> None:
+    await provide(shop)
+    variables = {
+        "FIREFORGET_BACKEND": "aws",
+        "FIREFORGET_NAME": shop.name,
+        "FIREFORGET_REPORT_RECIPIENTS": "ada@example.org",
+        "FIREFORGET_REPORT_SENDER": "ff@example.org",
+    }
+    async with Access(endpoint=ministack.url).client("sesv2") as client:
+        await client.create_email_identity(EmailIdentity="ff@example.org")
+    await deploy(ministack, shop.name, "fireforget_aws.handlers.reporter.handler", variables, {})
+    event = {"time": "2027-01-04T07:00:00Z"}
+
+    answers = [await invoke(ministack, shop.name, event) for _ in range(2)]
+
+    assert [answer.get("sent") for answer in answers] == [True, False], answers
+    assert answers[0] == {"sent": True, "period": "Week 53, 2026"}
+    async with httpx.AsyncClient() as client:
+        mails = (await client.get(f"{ministack.url}/_ministack/ses/messages")).json()["messages"]
+    (mail,) = [mail for mail in mails if shop.name in str(mail)]
+    assert f"{shop.name}: Week 53, 2026, no data" in str(mail)
