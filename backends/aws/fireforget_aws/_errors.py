@@ -66,7 +66,18 @@ _NO_TABLE: Final = "there is no such table: make it with `fireforget provision`,
 _NO_PERMISSION: Final = "give this role or user the permission"
 _NO_ACCESS: Final = "mend the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role)"
 
+_NOT_VERIFIED: Final = (
+    "verify the sender's address or domain in SES, in this region; in the sandbox, verify the recipients, too, or ask "
+    "for production access"
+)
+_NO_SENDING: Final = "look at the account's status in the console of SES: it sends nothing until that is mended"
+
 _MENDS: Final = {
+    "AccountSuspendedException": _NO_SENDING,
+    "MailFromDomainNotVerifiedException": _NOT_VERIFIED,
+    "MessageRejected": _NOT_VERIFIED,
+    "NotFoundException": "make it, or mend its name or region in the URL",
+    "SendingPausedException": _NO_SENDING,
     "AWS.SimpleQueueService.NonExistentQueue": _NO_QUEUE,
     "QueueDoesNotExist": _NO_QUEUE,
     "ResourceNotFoundException": _NO_TABLE,
@@ -149,9 +160,13 @@ def _of_sdk(error: Exception) -> AdapterError:
             )
         case exceptions.ConnectionError() | exceptions.HTTPClientError():
             return TransientError(str(error))
-        case exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
-            return TransientError(str(error))
-        case exceptions.EventStreamError() | exceptions.ChecksumError() | exceptions.IncompleteReadError():
+        case (
+            exceptions.CredentialRetrievalError()
+            | exceptions.MetadataRetrievalError()
+            | exceptions.EventStreamError()
+            | exceptions.ChecksumError()
+            | exceptions.IncompleteReadError()
+        ):
             return TransientError(str(error))
     return PermanentError(f"{type(error).__name__}: {error}")
 

@@ -12,10 +12,11 @@ from fireforget_aws._together import together
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-_FIRST_LIMIT: Final = 50
+_FIRST_LIMIT: Final = 25
 _MOST: Final = 2000
-_PAGE_BYTES: Final = 64 * 1024
-"""A page is decoded in one step of the event loop, which others wait for, and read in units of 4 KB."""
+_PAGE_BYTES: Final = 32 * 1024
+"""What a page aims at. It is decoded in one step of the event loop, which others wait for (of events of 500 bytes, in
+2 ms), and paid for in units of 4 KB."""
 
 
 class Pages(Protocol):

@@ -27,7 +27,7 @@ _KEY: Final = [
     {"AttributeName": layout.PARTITION, "KeyType": "HASH"},
     {"AttributeName": layout.SORT, "KeyType": "RANGE"},
 ]
-_INDEX: Final[dict[str, Any]] = {
+_INDEX: Final[Any] = {
     "IndexName": layout.SESSIONS_INDEX,
     "KeySchema": [
         {"AttributeName": layout.SESSION, "KeyType": "HASH"},
@@ -145,11 +145,11 @@ async def missing_table(
 
     if seen is None:
         index = f", with the index {layout.SESSIONS_INDEX}" if sessions_index else ""
-        add(f"make the table {table}{index}, paid by the request", partial(_make, sessions_index))
+        add(f"make the table {table}{index}, paid by the request", partial(make, sessions_index=sessions_index))
     elif sessions_index and seen.index is None:
         add(f"add the index {layout.SESSIONS_INDEX} to the table {table}", _add_index)
     if seen is None or not seen.expires:
-        add(f"let DynamoDB delete what has expired in the table {table}", _let_expire)
+        add(f"let DynamoDB delete what has expired in the table {table}", let_expire)
     return steps
 
 
@@ -166,7 +166,8 @@ async def _see(table: str, client: DynamoDBClient) -> Seen | None:
         return None
 
 
-async def _make(sessions_index: bool, table: str, clock: Clock, client: DynamoDBClient) -> None:  # noqa: FBT001
+async def make(table: str, clock: Clock, client: DynamoDBClient, *, sessions_index: bool = False) -> None:
+    """Make the table. Raises what the SDK raises."""
     request: dict[str, Any] = {
         "TableName": table,
         "BillingMode": "PAY_PER_REQUEST",
@@ -191,7 +192,8 @@ async def _add_index(table: str, clock: Clock, client: DynamoDBClient) -> None:
         await _ready(table, clock, client)
 
 
-async def _let_expire(table: str, clock: Clock, client: DynamoDBClient) -> None:
+async def let_expire(table: str, clock: Clock, client: DynamoDBClient) -> None:
+    """Turn on time to live. Raises what the SDK raises."""
     if not (await _ready(table, clock, client)).expires:
         await client.update_time_to_live(
             TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": layout.EXPIRES}

@@ -18,7 +18,7 @@ from fireforget_aws._together import together
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb import DynamoDBClient  # noqa: F401 - the base of the class names it in quotes
 
     from fireforget_aws._pages import Pages
     from fireforget_aws.access import Access
@@ -141,11 +141,13 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
 
     async def _place(self, items: Mapping[str, layout.Item]) -> None:
         """Give each item its partition, once the shards of its day are recorded: no scan would find it otherwise."""
-        for day in {layout.day_of(sort) for sort in items} - self._recorded.keys():
-            self._recorded[day] = await self._record(day)
+        shards: dict[str, int] = {}
+        for day in {layout.day_of(sort) for sort in items}:
+            shards[day] = self._recorded.get(day) or await self._record(day)
+        self._recorded |= shards
         for sort, item in items.items():
             day = layout.day_of(sort)
-            shard = layout.shard_of(sort[: layout.CORRELATION_LENGTH], self._recorded[day])
+            shard = layout.shard_of(sort[: layout.CORRELATION_LENGTH], shards[day])
             item[layout.PARTITION] = {"S": layout.partition(day, shard)}
 
     async def _record(self, day: str) -> int:

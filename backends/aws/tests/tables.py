@@ -1,4 +1,4 @@
-"""Tables of DynamoDB for the tests, made as `fireforget provision` makes them."""
+"""Tables of DynamoDB for the tests, as `fireforget provision` makes them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from fireforget.abc import SystemClock
 from fireforget.testing import ManualClock
-from fireforget_aws._table import missing_table
+from fireforget_aws import _table
 from fireforget_aws.access import Access
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ _numbers: Final = itertools.count()
 async def new_table(server: Counterpart, *, sessions_index: bool = False) -> str:
     """The name of a table that nobody else uses."""
     name = f"table-{next(_numbers)}"
-    for step in await missing_table(name, Access(endpoint=server.url), sessions_index=sessions_index):
-        await step.apply()
+    async with Access(endpoint=server.url).client("dynamodb") as client:
+        await _table.make(name, SystemClock(), client, sessions_index=sessions_index)
+        await _table.let_expire(name, SystemClock(), client)
     return name
 
 

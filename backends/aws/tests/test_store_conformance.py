@@ -20,7 +20,7 @@ async def on(server: Counterpart, *, shards: int, sessions_index: bool) -> Place
 
 
 class TestOneShardOnMinistack(StoreConformance):
-    examples = 12
+    examples = 6
 
     @pytest.fixture
     async def place(self, ministack: Counterpart) -> Place:
@@ -28,7 +28,7 @@ class TestOneShardOnMinistack(StoreConformance):
 
 
 class TestFourShardsAndIndexOnMinistack(StoreConformance):
-    examples = 12
+    examples = 6
 
     @pytest.fixture
     async def place(self, ministack: Counterpart) -> Place:
