@@ -34,13 +34,9 @@ class NackedQueue(MemoryQueue):
 
     def __init__(self, clock: SteppingClock, **changes: Any) -> None:
         super().__init__(unused_name(), clock=clock)
-        self._changes = changes
+        self.capabilities = msgspec.structs.replace(self.capabilities, **changes)
         self.nacked: list[tuple[list[str], float]] = []
         self.failure: Exception | None = None
-
-    @property
-    def capabilities(self) -> Any:
-        return msgspec.structs.replace(super().capabilities, **self._changes)
 
     async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
         if self.failure is not None:

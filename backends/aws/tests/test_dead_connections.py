@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from backends.aws.tests.invocations import Invoked, event_of, failures, record
 from fireforget._configuration import settings_from
 from fireforget.abc import SystemClock
 from fireforget.processing import make_function
 from fireforget_aws._layout import SHARDS
 from fireforget_aws.handlers.processor import ProcessorHandler
+from tests.counterparts.invocations import Invoked, event_of, failures, record
 from tests.pipeline import event, message, unused_name
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import anyio
 import httpx
 import pytest
 
-from backends.aws.tests.functions import deploy, feed, invoke
 from fireforget import FireForget
 from fireforget._backends import Adapters
 from fireforget._configuration import settings_from
 from fireforget._schema import EventTypes
 from fireforget.abc import Provisioner, Query
 from fireforget_aws.access import Access
+from tests.counterparts.functions import deploy, feed, invoke
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import pytest
 from awslambdaric import bootstrap
 from awslambdaric.lambda_runtime_log_utils import JsonFormatter, LogFormat
 
-from backends.aws.tests.invocations import Invoked, event_of, record
 from fireforget._backends import Roles
 from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
@@ -21,6 +20,7 @@ from fireforget.local.memory import MemoryQueue
 from fireforget.processing import Function
 from fireforget_aws.handlers._lines import JsonLines, write_json_lines
 from fireforget_aws.handlers.processor import ProcessorHandler
+from tests.counterparts.invocations import Invoked, event_of, record
 from tests.pipeline import Bench, broken, event, message, unused_name
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import anyio
 import msgspec
 import pytest
 
-from backends.aws.tests.invocations import Invoked, event_of, failures, record
 from fireforget._backends import Roles
 from fireforget._clock import SystemClock
 from fireforget._hooks import Hooks
@@ -20,6 +19,7 @@ from fireforget.errors import SettingsError, TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
 from fireforget.processing import Function
 from fireforget_aws.handlers.processor import ProcessorHandler
+from tests.counterparts.invocations import Invoked, event_of, failures, record
 from tests.pipeline import Bench, broken, event, message, unused_name, uuid
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ class Queue(MemoryQueue):
 
     def __init__(self, *, ordered: bool) -> None:
         super().__init__(unused_name())
-        self._ordered = ordered
+        self.capabilities = msgspec.structs.replace(self.capabilities, ordered=ordered)
         self.nacked: list[tuple[str, bool]] = []
-
-    @property
-    def capabilities(self) -> Any:
-        return msgspec.structs.replace(super().capabilities, ordered=self._ordered)
 
     async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
         self.nacked += [(delivery.receipt, delay > 0) for delivery in deliveries]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backends.aws.tests.invocations import Invoked
 from fireforget.errors import SettingsError, TransientError
 from fireforget.local.memory import MemoryStore
 from fireforget.reporting import Period, Sending
 from fireforget_aws.handlers.reporter import ReporterHandler
+from tests.counterparts.invocations import Invoked
 from tests.pipeline import unused_name
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         monkeypatch.setenv(f"FIREFORGET_{variable}", value)
     store = MemoryStore(name)  # which outlives those of the handlers
     yield mails
-    assert store
+    del store
 
 
 def test_of_many_environments_that_retry_at_once_one_sends_it(configured: Path) -> None:

@@ -27,7 +27,7 @@ class Invoked:
 def record(message: Message, *, attempt: int = 1, fifo: bool = True) -> dict[str, Any]:
     """A message as Lambda hands it over."""
     entry = write_message(message, fifo=fifo)
-    system = {name: entry[name] for name in ("MessageDeduplicationId", "MessageGroupId") if name in entry}  # type: ignore[literal-required]
+    system = {name: entry[name] for name in ("MessageDeduplicationId", "MessageGroupId") if name in entry}
     return {
         "messageId": f"sqs-{message.id}",
         "receiptHandle": f"receipt-{message.id}",
