@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks import emit, imports, middleware, outage, pipeline
 from benchmarks.command import chosen, measure, new_parser
+from benchmarks.functions import cold_start, throughput
 from benchmarks.report import Page
 
 BENCHMARKS: Final = {
@@ -15,12 +16,14 @@ BENCHMARKS: Final = {
     "pipeline": pipeline.run,
     "imports": imports.run,
     "outage": outage.run,
+    "functions": throughput.run,
+    "cold-start": cold_start.run,
 }
 PAGE: Final = Page(
     path=Path(__file__).with_name("RESULTS.md"),
     title="Benchmark results",
     command="make bench",
-    packages=("fireforget", "anyio", "msgspec", "starlette"),
+    packages=("fireforget", "aioboto3", "anyio", "msgspec", "starlette"),
 )
 
 

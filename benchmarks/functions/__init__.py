@@ -1,0 +1,1 @@
+"""Functions on Lambda: how soon they start, and how much one of them gets through."""
