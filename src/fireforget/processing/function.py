@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from fireforget.processing.backoff import backoff_seconds
@@ -33,8 +32,6 @@ _MARGIN_SECONDS: Final = 1.0
 _REST_NS: Final = 5_000_000_000
 """After so long a pause connections may be dead that look alive: services close those that idle, and a frozen process
 does not see it."""
-_TURNS: Final = 4
-"""Turns of the loop after which it has seen what was closed meanwhile, TLS included."""
 _OUT_OF_TIME: Final = Verdict("retry", "the call's time was over")
 
 
@@ -104,8 +101,6 @@ class Function:
         began, processor = self._clock.monotonic(), self._processor
         stored, dead = processor.stored, processor.dead_lettered
         rested = self._ended is not None and self._clock.time_ns() - self._ended > _REST_NS
-        for _ in range(_TURNS if rested else 0):
-            await anyio.lowlevel.checkpoint()
         call = _Call(deliveries, ordered=self._roles.queue.capabilities.ordered, rested=rested)
         await within(max(seconds - _MARGIN_SECONDS, seconds / 2), lambda: self._work(call), self._clock)
         await self._give_back(call, seconds - (self._clock.monotonic() - began))
