@@ -242,6 +242,22 @@ async def test_after_a_pause_what_goes_on_failing_goes_back() -> None:
     assert place.bench.store.calls == [[uuid(1), uuid(2)], [uuid(1)]] * 2  # each time the second one finds the culprit
 
 
+@pytest.mark.parametrize("preparable", [True, False])
+async def test_it_is_prepared_with_its_store(preparable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    prepared: list[str] = []
+
+    async def prepare() -> None:
+        prepared.append("store")
+
+    if preparable:
+        monkeypatch.setattr(place.bench.store, "prepare", prepare, raising=False)
+    await place.function.prepare()
+
+    assert prepared == ["store"] * preparable
+    assert place.bench.store.calls == []
+
+
 async def test_closing_it_closes_its_adapters() -> None:
     place = Place()
     await place.function.aclose()

@@ -61,11 +61,21 @@ enrichers = [fail_once]
 """
 
 
-@pytest.fixture
-def shop(ministack: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The configuration that the application and its functions share."""
+@pytest.fixture(params=[".fifo"])
+def shop(
+    request: pytest.FixtureRequest, ministack: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The configuration that the application and its functions share; the queue is of the kind that a test asks for."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack.url)
-    return settings_from({"backend": "aws", "name": f"shop-{next(_numbers)}", "directory": str(tmp_path)})
+    name = f"shop-{next(_numbers)}"
+    return settings_from(
+        {"backend": "aws", "name": name, "queue": f"sqs://{name}{request.param}", "directory": str(tmp_path)}
+    )
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """What every function of the shop is told."""
+    return {"FIREFORGET_BACKEND": "aws", "FIREFORGET_NAME": settings.name, "FIREFORGET_QUEUE": settings.queue}
 
 
 async def provide(settings: Settings) -> Adapters:
@@ -94,14 +104,15 @@ async def emptied(adapters: Adapters) -> None:
                 await anyio.sleep(0.05)
 
 
+@pytest.mark.parametrize("shop", [".fifo", ""], indirect=True, ids=["FIFO", "standard"])
 async def test_events_come_to_the_table_and_the_poison_one_alone_to_the_dead_letters(
     ministack: Counterpart, shop: Settings
 ) -> None:
     adapters = await provide(shop)
-    variables = {"FIREFORGET_BACKEND": "aws", "FIREFORGET_NAME": shop.name, "FIREFORGET_PLUGIN": "shop_plugin"}
+    variables = variables_of(shop) | {"FIREFORGET_PLUGIN": "shop_plugin"}
     handler = "fireforget_aws.handlers.processor.handler"
     await deploy(ministack, shop.name, handler, variables, {"shop_plugin.py": PLUGIN})
-    await feed(ministack, f"{shop.name}.fifo", shop.name)
+    await feed(ministack, shop.queue.removeprefix("sqs://"), shop.name)
 
     async with FireForget(shop, types=EventTypes()) as application:
         with application.context(sessionid="one session, one lane"):
@@ -120,11 +131,11 @@ async def test_events_come_to_the_table_and_the_poison_one_alone_to_the_dead_let
 async def test_what_goes_back_comes_again_soon_and_in_order(ministack: Counterpart, shop: Settings) -> None:
     """Not when the visibility timeout of the queue ends, which is minutes."""
     adapters = await provide(shop)
-    variables = {"FIREFORGET_BACKEND": "aws", "FIREFORGET_NAME": shop.name, "FIREFORGET_PLUGIN": "shop_plugin"}
+    variables = variables_of(shop) | {"FIREFORGET_PLUGIN": "shop_plugin"}
     await deploy(
         ministack, shop.name, "fireforget_aws.handlers.processor.handler", variables, {"shop_plugin.py": FAILING}
     )
-    await feed(ministack, f"{shop.name}.fifo", shop.name)
+    await feed(ministack, shop.queue.removeprefix("sqs://"), shop.name)
 
     async with FireForget(shop, types=EventTypes()) as application:
         with application.context(sessionid="one session, one lane"):
@@ -138,9 +149,7 @@ async def test_the_report_of_an_empty_week_comes_by_mail_and_once(ministack: Cou
     """The server does not show what a raw message says; what the report says is tested elsewhere."""
     await provide(shop)
     reader = f"{shop.name}@example.org"
-    variables = {
-        "FIREFORGET_BACKEND": "aws",
-        "FIREFORGET_NAME": shop.name,
+    variables = variables_of(shop) | {
         "FIREFORGET_REPORT_RECIPIENTS": reader,
         "FIREFORGET_REPORT_SENDER": "ff@example.org",
     }

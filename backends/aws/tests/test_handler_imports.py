@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.counterparts import aws
+
 HEAVY = {
     "PIL",
     "aioboto3",
@@ -35,6 +37,26 @@ HEAVY = {
     "types_aiobotocore_sqs",
     "ua_parser",
 }
+
+
+def test_on_lambda_the_processor_is_ready_when_it_is_loaded() -> None:
+    program = (
+        "import sys; sys.modules['httpx'] = None; from fireforget_aws.handlers.processor import handler; "
+        "print(handler._function is not None, handler._function._roles.store._client is not None, "
+        f"sorted({HEAVY} & set(sys.modules)))"
+    )
+    variables = aws.VARIABLES | {
+        "AWS_ENDPOINT_URL": aws.NOWHERE,
+        "AWS_LAMBDA_FUNCTION_NAME": "processor",
+        "FIREFORGET_BACKEND": "aws",
+        "FIREFORGET_NAME": "shop",
+    }
+
+    ready = subprocess.run(
+        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True, env=variables
+    )
+
+    assert ready.stdout == "True True ['aiobotocore', 'fireforget.processing', 'opentelemetry']\n"
 
 
 @pytest.mark.parametrize(

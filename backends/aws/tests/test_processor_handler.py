@@ -13,12 +13,14 @@ import pytest
 
 from fireforget._backends import Roles
 from fireforget._clock import SystemClock
+from fireforget._configuration import settings_from
 from fireforget._hooks import Hooks
 from fireforget._schema import shared_types
 from fireforget.errors import SettingsError, TransientError
 from fireforget.local.memory import MemoryDeadLetters, MemoryQueue, MemoryStore
-from fireforget.processing import Function
+from fireforget.processing import Function, make_function
 from fireforget_aws.handlers.processor import ProcessorHandler
+from tests.counterparts.aws import NOWHERE
 from tests.counterparts.invocations import Invoked, event_of, failures, record
 from tests.pipeline import Bench, broken, event, message, unused_name, uuid
 
@@ -199,6 +201,36 @@ def test_loop_and_adapters_are_kept_for_all_invocations(new_place: Callable[...,
 
     assert place.made == 1
     assert loops[0] is loops[1] is loops[2]
+
+
+def test_what_the_first_invocation_needs_is_made_ahead(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word to the service."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
+    settings = settings_from({"queue": f"memory://{unused_name()}", "store": "dynamodb://shop"})
+    made: list[Function] = []
+
+    def make() -> Function:
+        made.append(make_function(settings))
+        return made[-1]
+
+    handler = ProcessorHandler(make)
+    handler.prepare()
+    (function,) = made
+    store: Any = function._roles.store
+    client = store._client
+    handler(event_of(*in_lanes("a")), Invoked())
+
+    assert client is store._client is not None
+    assert made == [function]
+    handler.close()
+
+
+def test_what_cannot_be_made_ahead_is_said_when_a_batch_comes(place: Place) -> None:
+    place.trouble = SettingsError("unset it")
+    place.handler.prepare()
+
+    with pytest.raises(SettingsError, match="unset it"):
+        place(*in_lanes("a"))
 
 
 def test_what_cannot_be_made_is_said_and_tried_again(place: Place) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
+from fireforget.abc import Preparable
 from fireforget.processing.backoff import backoff_seconds
 from fireforget.processing.batch import BEHIND
 from fireforget.processing.condition import Condition
@@ -90,6 +91,16 @@ class Function:
         self._delaying = Condition(
             "messages cannot be delayed and come again when their leases end", "delays work again"
         )
+
+    async def prepare(self) -> None:
+        """Make ahead what every call needs; what is needed when something fails is made then.
+
+        Raises:
+            AdapterError: The store's client cannot be made; the first call tries again.
+        """
+        await self._processor.process([])  # which loads what it needs
+        if isinstance(self._roles.store, Preparable):
+            await self._roles.store.prepare()
 
     async def process(self, deliveries: Sequence[Delivery], seconds: float) -> Handled:
         """Process what one call handed over.

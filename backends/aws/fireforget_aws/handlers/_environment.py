@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
+
+STARTS: Final = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+"""Does Lambda start this environment? It gives it a whole processor for that, and later what its memory is worth."""
 
 
 class Context(Protocol):
@@ -43,15 +47,23 @@ class Environment:
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
         self._lines = JsonLines()
+        self._cold = True
+
+    def prepare(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do what can be done before the first invocation."""
+        self._begun().run(work())
 
     def run(self, work: Callable[[Invocation], Coroutine[Any, Any, T]], context: Context) -> T:
         """Do the work of one invocation."""
-        cold = self._runner is None
+        runner, cold, self._cold = self._begun(), self._cold, False
+        self._lines.request_id = context.aws_request_id
+        return runner.run(work(Invocation(context.get_remaining_time_in_millis() / 1000, cold)))
+
+    def _begun(self) -> asyncio.Runner:
         if self._runner is None:
             self._runner = asyncio.Runner()
             write_json_lines(self._lines)
-        self._lines.request_id = context.aws_request_id
-        return self._runner.run(work(Invocation(context.get_remaining_time_in_millis() / 1000, cold)))
+        return self._runner
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Close the loop, after one thing more."""

@@ -7,14 +7,16 @@ in the queue what must come again; the event source mapping needs ``ReportBatchI
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiobotocore.session  # noqa: F401 - loads while Lambda starts the environment, not while a message waits
 
+from fireforget.errors import FireForgetError
 from fireforget.processing import Function, make_function
-from fireforget_aws.handlers._environment import Environment
+from fireforget_aws.handlers._environment import STARTS, Environment
 from fireforget_aws.handlers._records import read_records
 
 if TYPE_CHECKING:
@@ -47,9 +49,18 @@ class ProcessorHandler:
         """
         return self._environment.run(partial(self._process, event), context)
 
+    def prepare(self) -> None:
+        """Make what the first batch needs. What cannot be made is made, or said, when it comes."""
+        self._environment.prepare(self._prepare)
+
     def close(self) -> None:
         """Free what is kept."""
         self._environment.close(self._free)
+
+    async def _prepare(self) -> None:
+        with suppress(FireForgetError):
+            self._function = self._make()
+            await self._function.prepare()
 
     async def _process(self, event: object, invocation: Invocation) -> dict[str, Any]:
         records = read_records(event, datetime.now(UTC) + timedelta(seconds=invocation.seconds))
@@ -78,3 +89,6 @@ class ProcessorHandler:
 
 handler: Final = ProcessorHandler()
 """What Lambda calls."""
+
+if STARTS:
+    handler.prepare()
