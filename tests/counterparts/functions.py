@@ -65,6 +65,17 @@ async def feed(server: Counterpart, queue: str, function: str) -> None:
         )
 
 
+async def schedule(server: Counterpart, name: str, function: str) -> None:
+    """Have a function started once, as soon as the server looks at its schedules."""
+    async with Access(endpoint=server.url).client("scheduler") as client:
+        await client.create_schedule(
+            Name=name,
+            ScheduleExpression="at(2026-01-05T07:00:00)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": function, "RoleArn": _ROLE},
+        )
+
+
 async def invoke(server: Counterpart, function: str, event: object) -> Any:
     """Invoke a function and wait for its answer."""
     async with Access(endpoint=server.url).client("lambda") as client:

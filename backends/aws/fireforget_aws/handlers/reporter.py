@@ -68,7 +68,9 @@ class ReporterHandler:
         lease = invocation.seconds + _AFTER_SECONDS
         sending = await self._send(moment=_moment(said), every=str(said.get("period", "week")), lease=lease)
         answer = {"sent": sending.sent, "period": sending.period.label} | ({"why": sending.why} if sending.why else {})
-        _logger.info("report", extra={"cold_start": invocation.cold} | answer)
+        _logger.info(
+            "report sent" if sending.sent else "report not sent", extra={"cold_start": invocation.cold} | answer
+        )
         return answer
 
 
