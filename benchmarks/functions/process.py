@@ -42,7 +42,7 @@ def _floor() -> tuple[Callable[[], object], Callable[[], None]]:
 
     from fireforget._event import split_batch
     from fireforget.processing import Intake
-    from fireforget_aws import _layout as layout
+    from fireforget_aws import _table_layout as layout
 
     intake = Intake()
     items: dict[str, list[Any]] = {}

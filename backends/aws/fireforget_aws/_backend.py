@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
 from fireforget.errors import SettingsError
-from fireforget_aws._layout import MAX_SHARDS
 from fireforget_aws._limits import capabilities
+from fireforget_aws._table_layout import check_shards
 from fireforget_aws.access import OPTIONS, Access
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class AwsBackend:
 
         table, options = _table(url)
         indexed = options.get("sessions") == "index"
-        shards = int(options.get("shards", "1"))
+        shards = int(options["shards"])
         return DynamoDBStore(table, _access(options), shards=shards, sessions_index=indexed, clock=self._clock)
 
     def mailer(self, url: str) -> Mailer:
@@ -185,8 +185,8 @@ def _table(url: str) -> tuple[str, dict[str, str]]:
             f"a dynamodb URL names a table with 3 to 255 letters, digits, _, - and .: write {_EXAMPLES['store']}"
         )
     options = url_options(parts, _STORE_OPTIONS)
-    if not re.fullmatch("[1-9][0-9]?", shards := options.get("shards", "1")) or int(shards) > MAX_SHARDS:
-        raise SettingsError(f"shards in a dynamodb URL is a number from 1 to {MAX_SHARDS}")
+    shards = options.setdefault("shards", "1")
+    check_shards(int(shards) if shards.isdecimal() else 0)
     return parts.netloc, options
 
 

@@ -158,10 +158,10 @@ def _of_sdk(error: Exception) -> AdapterError:
             return PermanentError(
                 f"{error}: mend profile in the URL or AWS_PROFILE, or add it to the AWS configuration"
             )
-        case exceptions.ConnectionError() | exceptions.HTTPClientError():
-            return TransientError(str(error))
         case (
-            exceptions.CredentialRetrievalError()
+            exceptions.ConnectionError()
+            | exceptions.HTTPClientError()
+            | exceptions.CredentialRetrievalError()
             | exceptions.MetadataRetrievalError()
             | exceptions.EventStreamError()
             | exceptions.ChecksumError()

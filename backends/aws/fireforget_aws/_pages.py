@@ -6,7 +6,7 @@ import heapq
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fireforget_aws._layout import SORT, Item, size_of
+from fireforget_aws._table_layout import Item, size_of, sort_key
 from fireforget_aws._together import together
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ class MergedPages:
         self._sources = [source for source in self._sources if source.items]
         if not self._sources:
             return []
-        known = min(_key(source.items[-1]) for source in self._sources)
-        return list(heapq.merge(*(source.take(known) for source in self._sources), key=_key))
+        known = min(sort_key(source.items[-1]) for source in self._sources)
+        return list(heapq.merge(*(source.take(known) for source in self._sources), key=sort_key))
 
 
 class _Buffered:
@@ -95,11 +95,6 @@ class _Buffered:
 
     def take(self, last: str) -> list[Item]:
         """Those up to this key."""
-        count = bisect_right(self.items, last, key=_key)
+        count = bisect_right(self.items, last, key=sort_key)
         taken, self.items = self.items[:count], self.items[count:]
         return taken
-
-
-def _key(item: Item) -> str:
-    key: str = item[SORT]["S"]
-    return key

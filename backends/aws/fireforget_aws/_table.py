@@ -11,7 +11,7 @@ import msgspec
 
 from fireforget.abc import Clock, Finding, Step, SystemClock
 from fireforget.errors import PermanentError, TransientError
-from fireforget_aws import _layout as layout
+from fireforget_aws import _table_layout as layout
 from fireforget_aws._errors import translated
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ _INDEX: Final[Any] = {
 }
 """All attributes: an event is rarely over 1 KB, so its copy costs as much as that of its keys alone would."""
 
+_ON_DEMAND: Final = "PAY_PER_REQUEST"
+"""Paid by the request: an idle table costs nothing, and no burst is throttled. Provisioned capacity is free up to 25
+units for all tables of an account in a region, and a second table of 25 units is not."""
+
 _OTHER_TABLE: Final = "name another table in the URL, and `fireforget provision` makes it"
 _LOOK_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 600.0
@@ -58,7 +62,12 @@ class Seen(msgspec.Struct, frozen=True):
     def has_key(self) -> bool:
         """Whether its keys are ours."""
         kinds = {each["AttributeName"]: each["AttributeType"] for each in self.table["AttributeDefinitions"]}
-        return bool(self.table["KeySchema"] == _KEY) and kinds[layout.PARTITION] == kinds[layout.SORT] == "S"
+        return bool(self.table["KeySchema"] == _KEY) and kinds.get(layout.PARTITION) == kinds.get(layout.SORT) == "S"
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether it is paid by the request."""
+        return bool(self.table.get("BillingModeSummary", {}).get("BillingMode") == _ON_DEMAND)
 
     @property
     def index(self) -> Mapping[str, Any] | None:
@@ -170,7 +179,7 @@ async def make(table: str, clock: Clock, client: DynamoDBClient, *, sessions_ind
     """Make the table. Raises what the SDK raises."""
     request: dict[str, Any] = {
         "TableName": table,
-        "BillingMode": "PAY_PER_REQUEST",
+        "BillingMode": _ON_DEMAND,
         "KeySchema": _KEY,
         "AttributeDefinitions": _attributes(layout.PARTITION, layout.SORT),
     }
@@ -183,13 +192,20 @@ async def make(table: str, clock: Clock, client: DynamoDBClient, *, sessions_ind
 
 
 async def _add_index(table: str, clock: Clock, client: DynamoDBClient) -> None:
-    if (await _ready(table, clock, client)).index is None:
-        await client.update_table(
-            TableName=table,
-            AttributeDefinitions=_attributes(layout.SESSION, layout.SORT),
-            GlobalSecondaryIndexUpdates=[{"Create": _INDEX}],
+    seen = await _ready(table, clock, client)
+    if seen.index is not None:
+        return
+    if not seen.is_on_demand:
+        raise PermanentError(
+            f"the table {table} has provisioned capacity, and an index needs some of its own: make it on-demand, "
+            f"or add the index {layout.SESSIONS_INDEX} with the capacity that it is worth"
         )
-        await _ready(table, clock, client)
+    await client.update_table(
+        TableName=table,
+        AttributeDefinitions=_attributes(layout.PARTITION, layout.SORT, layout.SESSION),
+        GlobalSecondaryIndexUpdates=[{"Create": _INDEX}],
+    )
+    await _ready(table, clock, client)
 
 
 async def let_expire(table: str, clock: Clock, client: DynamoDBClient) -> None:

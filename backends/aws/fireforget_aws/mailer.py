@@ -29,7 +29,10 @@ _NEARLY: Final = 0.9
 
 
 class SESMailer(AwsAdapter["SESV2Client"]):
-    """Sends each message by version 2 of the API, whole as it is, with its ``Date``, ``Message-ID`` and attachments.
+    """Sends each message by version 2 of the API, whole as it is, with its attachments.
+
+    SES itself puts a ``Date`` and a ``Message-ID`` of its own in the place of those that a message has (SES, "Header
+    fields").
 
     Args:
         access: How AWS is reached.

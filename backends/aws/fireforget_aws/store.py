@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from fireforget.abc import Clock, Finding, Query, Record, Refusal
 from fireforget.adapters import answers, span
 from fireforget.errors import AdapterError, PermanentError, TransientError
-from fireforget_aws import _layout as layout
+from fireforget_aws import _table_layout as layout
 from fireforget_aws._adapter import AwsAdapter
 from fireforget_aws._errors import code_of
 from fireforget_aws._pages import MergedPages, QueryPages
@@ -47,6 +48,9 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
         sessions_index: Whether the table has the index of sessions. A scan for a session then reads that session
             alone, and may miss what was written a moment ago: DynamoDB copies to an index afterwards.
         clock: Where time comes from; None for the machine's own. It decides what has expired.
+
+    Raises:
+        SettingsError: There cannot be so many shards.
     """
 
     service: ClassVar[str] = "dynamodb"
@@ -61,11 +65,13 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(access, clock)
+        layout.check_shards(shards)
         self._table = table
         self._shards = shards
         self._sessions_index = sessions_index
         self._recorded: dict[str, int] = {}
         """Shards of the days that were written to: one more each day."""
+        self._recording = asyncio.Lock()
 
     async def put(self, records: Sequence[Record]) -> Sequence[Refusal]:
         """Write records, the first of a key within the call. See `fireforget.abc.Store`.
@@ -79,19 +85,10 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
         """
         self._check_open()
         refusals: list[Refusal] = []
-        items: dict[str, layout.Item] = {}
-        for record in records:
-            item = layout.to_item(record)
-            if isinstance(item, Refusal):
-                refusals.append(item)
-            else:
-                items.setdefault(item[layout.SORT]["S"], item)
+        batches = _batches(records, refusals)
+        writers = min(_TOGETHER, -(-len(records) // _BATCH_ITEMS))
         try:
-            await self._place(items)
-            batches = _cut(items.values())
-            writers = min(_TOGETHER, -(-len(items) // _BATCH_ITEMS))
-            for refused in await together(self._write_all(batches) for _ in range(writers)):
-                refusals += refused
+            await together(self._write_all(batches, refusals) for _ in range(writers))
         except AdapterError:
             self._recorded.clear()  # a table that is made anew knows no days
             raise
@@ -139,16 +136,24 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
         seen = await self._call(lambda client: look(client, self._table))
         return findings(seen, self._table, sessions_index=self._sessions_index)
 
-    async def _place(self, items: Mapping[str, layout.Item]) -> None:
+    async def _write_all(self, batches: Iterator[list[layout.Item]], refusals: list[Refusal]) -> None:
+        """Write what no other writer has taken of the batches."""
+        for batch in batches:
+            await self._place(batch)
+            refusals += await self._write(batch)
+
+    async def _place(self, batch: Iterable[layout.Item]) -> None:
         """Give each item its partition, once the shards of its day are recorded: no scan would find it otherwise."""
-        shards: dict[str, int] = {}
-        for day in {layout.day_of(sort) for sort in items}:
-            shards[day] = self._recorded.get(day) or await self._record(day)
-        self._recorded |= shards
-        for sort, item in items.items():
-            day = layout.day_of(sort)
-            shard = layout.shard_of(sort[: layout.CORRELATION_LENGTH], shards[day])
-            item[layout.PARTITION] = {"S": layout.partition(day, shard)}
+        days = [layout.day_of(layout.sort_key(item)) for item in batch]
+        shards = {day: self._recorded.get(day) or await self._record_once(day) for day in set(days)}
+        for day, item in zip(days, batch, strict=True):
+            item[layout.PARTITION] = {"S": layout.partition_of(item, day, shards[day])}
+
+    async def _record_once(self, day: str) -> int:
+        async with self._recording:
+            if day not in self._recorded:
+                self._recorded[day] = await self._record(day)
+            return self._recorded[day]
 
     async def _record(self, day: str) -> int:
         """How many shards a day has: as many as the first who wrote to it was configured for."""
@@ -162,10 +167,6 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
             )
         )
         return layout.shards_in(answer["Attributes"])
-
-    async def _write_all(self, batches: Iterator[list[layout.Item]]) -> list[Refusal]:
-        """Write what nobody else has taken of the batches."""
-        return [refusal for batch in batches for refusal in await self._write(batch)]
 
     async def _write(self, batch: Sequence[layout.Item]) -> list[Refusal]:
         """Write a batch; where DynamoDB finds one of its items invalid, the others are written without it."""
@@ -231,11 +232,24 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
         return self._clock.time_ns() // 1000
 
 
-def _cut(items: Iterable[layout.Item]) -> Iterator[list[layout.Item]]:
-    """Batches that a call takes."""
+def _batches(records: Iterable[Record], refusals: list[Refusal]) -> Iterator[list[layout.Item]]:
+    """Batches that a call takes, each made when it is asked for: the event loop goes on between them.
+
+    Args:
+        records: What is to be written; the first of a key counts.
+        refusals: Takes those that no call takes.
+    """
+    seen: set[str] = set()
     batch: list[layout.Item] = []
     size = 0
-    for item in items:
+    for record in records:
+        item = layout.to_item(record)
+        if isinstance(item, Refusal):
+            refusals.append(item)
+            continue
+        if (key := layout.sort_key(item)) in seen:
+            continue
+        seen.add(key)
         more = layout.size_of(item)
         if batch and (len(batch) == _BATCH_ITEMS or size + more > _BATCH_BYTES):
             yield batch

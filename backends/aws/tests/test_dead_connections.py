@@ -13,7 +13,7 @@ import pytest
 from fireforget._configuration import settings_from
 from fireforget.abc import SystemClock
 from fireforget.processing import make_function
-from fireforget_aws._layout import SHARDS
+from fireforget_aws._table_layout import SHARDS
 from fireforget_aws.handlers.processor import ProcessorHandler
 from tests.counterparts.invocations import Invoked, event_of, failures, record
 from tests.pipeline import event, message, unused_name

@@ -4,7 +4,6 @@ import pytest
 
 from fireforget.errors import AdapterError, PermanentError, TransientError
 from fireforget_aws._errors import TRANSIENT, translated
-from fireforget_aws.access import Access
 
 
 def of_service(code: str, status: int = 400, headers: dict[str, str] | None = None) -> AdapterError:
@@ -51,9 +50,13 @@ def test_what_an_operator_can_mend_is_permanent_and_says_how(code: str, mend: st
     assert mend in str(error)
 
 
-@pytest.mark.asyncio
-async def test_a_service_that_cannot_be_reached_is_transient(account: None) -> None:
-    with pytest.raises(TransientError) as caught, translated():
-        async with Access(endpoint="http://127.0.0.1:1").client("sqs") as client:
-            await client.list_queues()
-    assert caught.value.__cause__ is not None
+@pytest.mark.parametrize(
+    "name", ["ConnectTimeoutError", "ConnectionClosedError", "EndpointConnectionError", "ReadTimeoutError", "SSLError"]
+)
+def test_an_endpoint_that_cannot_be_reached_is_transient(name: str) -> None:
+    from botocore import exceptions
+
+    error = getattr(exceptions, name)(endpoint_url="http://127.0.0.1:1", error="said so")
+    with pytest.raises(TransientError, match="127.0.0.1") as caught, translated():
+        raise error
+    assert caught.value.__cause__ is error

@@ -1,6 +1,6 @@
 """The mailer keeps every promise; on moto, which alone shows a message as it was sent."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from email.message import EmailMessage
 
 import httpx
@@ -35,14 +35,14 @@ class TestOnMoto(MailerConformance):
     tolerance = 0.2  # a cancelled message may be under way still
 
     @pytest.fixture
-    async def place(self, moto: Counterpart) -> AsyncIterator[Place]:
+    async def place(self, moto: Counterpart) -> Place:
         access = await verified(moto)
         before = len(await sent(moto))
 
         async def inbox() -> Sequence[EmailMessage]:
             return [read(each.encode()) for each in (await sent(moto))[before:]]
 
-        yield Place(mailer=lambda: SESMailer(access), inbox=inbox, unreachable=unreachable())
+        return Place(mailer=lambda: SESMailer(access), inbox=inbox, unreachable=unreachable())
 
 
 async def sent(moto: Counterpart) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from email import policy
-from email.utils import getaddresses
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,10 +61,15 @@ def visible_bytes(message: EmailMessage) -> bytes:
     Raises:
         ValueError, LookupError: A header or a charset has no text form.
     """
+    from email import policy
+
     visible = copy.copy(message)
     del visible["Bcc"]
     return visible.as_bytes(policy=policy.SMTP.clone(cte_type="7bit"))
 
 
 def _addresses(message: EmailMessage, name: str) -> tuple[str, ...]:
-    return tuple(address for _, address in getaddresses([str(each) for each in message.get_all(name, [])]))
+    from email.utils import getaddresses
+
+    found = getaddresses([str(each) for each in message.get_all(name, [])])
+    return tuple(address for _, address in found if address)  # a group may have no members

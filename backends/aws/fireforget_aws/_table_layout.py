@@ -21,6 +21,7 @@ import msgspec
 
 from fireforget.abc import Query, Record, Refusal, is_uuid7
 from fireforget.adapters import PER_SECOND, first_uuid7, parse_record, render_record
+from fireforget.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +86,18 @@ def shard_of(correlation: str, shards: int) -> int:
     return zlib.crc32(correlation.encode()) % shards if shards > 1 else 0
 
 
+def check_shards(shards: int) -> None:
+    """Refuse a number of shards that no day can have.
+
+    Raises:
+        SettingsError: It is not from 1 to `MAX_SHARDS`.
+    """
+    if not 1 <= shards <= MAX_SHARDS:
+        raise SettingsError(
+            f"a day has from 1 to {MAX_SHARDS} shards: write ?shards=4 into the dynamodb URL, or nothing"
+        )
+
+
 def partition(day: str, shard: int) -> str:
     """Where the events of one shard of a day lie."""
     return f"{day}/{shard}"
@@ -143,10 +156,20 @@ def size_of(item: Mapping[str, Mapping[str, str]]) -> int:
     return size
 
 
+def sort_key(item: Mapping[str, Any]) -> str:
+    """Where in its partition an item lies."""
+    key: str = item[SORT]["S"]
+    return key
+
+
 def event_id(item: Mapping[str, Any]) -> str:
     """The id of the event in it."""
-    sort: str = item[SORT]["S"]
-    return sort[CORRELATION_LENGTH:]
+    return sort_key(item)[CORRELATION_LENGTH:]
+
+
+def partition_of(item: Mapping[str, Any], day: str, shards: int) -> str:
+    """The partition of an item of that day, which has so many shards."""
+    return partition(day, shard_of(sort_key(item)[:CORRELATION_LENGTH], shards))
 
 
 def claim(key: str, holder: str, until: int) -> Item:
