@@ -94,7 +94,10 @@ def running(name: Name) -> Iterator[Counterpart]:
             pytest.fail(reason)
         pytest.skip(reason)
     port = free_port()
-    programs: dict[Name, list[str]] = {"ministack": ["ministack"], "moto": ["moto_server", "-p", str(port)]}
+    programs: dict[Name, list[str]] = {
+        "ministack": ["ministack"],
+        "moto": ["moto_server", "-H", "127.0.0.1", "-p", str(port)],
+    }
     program, *arguments = programs[name]
     variables = {
         "BIND_HOST": "127.0.0.1",

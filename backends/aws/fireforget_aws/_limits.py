@@ -1,4 +1,4 @@
-"""What the queues of SQS can do, and how much they take."""
+"""What the queues of SQS can do, how much they take, and where their dead letters are."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ _STANDARD: Final = msgspec.structs.replace(_FIFO, ordered=False, deduplication_s
 def capabilities(name: str) -> Capabilities:
     """What the queue of that name can do."""
     return _FIFO if name.endswith(FIFO) else _STANDARD
+
+
+def dead_name(name: str, dead: str | None = None) -> str:
+    """The name of the queue of the dead letters: the one given, else that of the queue with ``-dead``."""
+    stem = name.removesuffix(FIFO)
+    return dead or f"{stem}-dead{name[len(stem) :]}"

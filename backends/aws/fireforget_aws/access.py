@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from functools import cache
+from io import BytesIO
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +16,8 @@ _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 40.0
 """Longer than the 20 s that SQS lets a receive wait (`WaitTimeSeconds`)."""
 _CONNECTIONS: Final = 32
+_LARGE_BODY: Final = 1024 * 1024
+"""Bytes that aiohttp writes at once, without a warning."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,22 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             user_agent_extra="fireforget",
         )
         session: Any = AioSession(profile=self.profile)  # whose types know each service by its literal name only
+        session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+        session.register("before-send", _streamed)
         return session.create_client(
             service, region_name=self.region or os.environ.get("AWS_REGION"), endpoint_url=self.endpoint, config=config
         )
+
+
+@cache
+def _descriptions(path: str | None) -> Any:
+    """What the SDK knows of the services: read once for all clients, or each would parse megabytes anew."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
+
+
+def _streamed(request: Any, **_: object) -> None:
+    """Have a large body written piece by piece, so that the event loop is not held up."""
+    if isinstance(request.body, bytes) and len(request.body) > _LARGE_BODY:
+        request.body = BytesIO(request.body)

@@ -17,9 +17,8 @@ from fireforget.adapters import micros, moment
 from fireforget.errors import AdapterError, PermanentError, TransientError
 from fireforget_aws._errors import translated
 from fireforget_aws._letter_form import LETTER_ATTRIBUTES, is_ours, read_letter, write_letter
-from fireforget_aws._limits import ENTRIES, FIFO
+from fireforget_aws._limits import ENTRIES, FIFO, dead_name
 from fireforget_aws._message_form import write_message
-from fireforget_aws._queue_layout import dead_name
 from fireforget_aws._sqs import SQSAdapter, delete, hide, send
 
 if TYPE_CHECKING:
