@@ -25,7 +25,7 @@ from tests.counterparts.aws import REGION, Counterpart, MovedClock
 _numbers = itertools.count()
 
 _ARRIVES_SECONDS = 0.05
-"""After which a request, whose caller was cancelled, has reached the server: it must not come after the time it is of."""
+"""After which a request has reached the server though its caller was cancelled: before the time that then passes."""
 
 NOBODY = Access(region=REGION, endpoint="http://127.0.0.1:1")
 """Where nobody listens."""
@@ -68,7 +68,8 @@ def queues(counterpart: Counterpart, ending: str = ".fifo", **attributes: str) -
     name = f"test-{next(_numbers)}{ending}"
     dead = sqs.create_queue(QueueName=dead_name(name), Attributes=queue_attributes(dead_name(name)))["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    own = {**queue_attributes(name), "RedrivePolicy": redrive_policy(arn), **attributes}
+    usual: dict[Any, str] = dict(queue_attributes(name).items())
+    own = usual | {"RedrivePolicy": redrive_policy(arn)} | attributes
     url = sqs.create_queue(QueueName=name, Attributes=own)["QueueUrl"]
     try:
         yield name

@@ -64,14 +64,12 @@ def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageB
     if letter.attempts:
         attributes[_ATTEMPTS] = {"DataType": "Number", "StringValue": str(letter.attempts)}
     entry["MessageAttributes"] = attributes
-    over = message_bytes(entry) - MESSAGE_BYTES
-    while over > 0:
+    while (over := message_bytes(entry) - MESSAGE_BYTES) > 0:
         if not reason:
             raise PermanentError(f"the dead letter is {over} bytes over the limit of {MESSAGE_BYTES} of SQS")
-        kept = max(0, len(reason.encode()) - over - len(_CUT))
-        reason = reason.encode()[:kept].decode("utf-8", "ignore")
+        size = len(attributes[REASON].get("StringValue", "").encode())
+        reason = reason[: len(reason) * max(0, size - over - len(_CUT)) // size]
         attributes[REASON] = text_attribute(reason + _CUT)
-        over = message_bytes(entry) - MESSAGE_BYTES
     return entry
 
 
