@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.literals import MessageSystemAttributeNameType
     from types_aiobotocore_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
 
-REASON: Final = "ff.reason"
+_REASON: Final = "ff.reason"
 _ATTEMPTS: Final = "ff.attempts"
 _TIME: Final = "ff.time"
+_MOVED: Final = "ff.moved"
 _CUT: Final = " [...]"
 
 LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
@@ -37,7 +38,9 @@ LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
 """What a receive has to ask for, so that `read_letter` can tell."""
 
 
-def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageBatchRequestEntryTypeDef:
+def write_letter(
+    letter: DeadLetter, micros: int, *, fifo: bool, moved: bool = False
+) -> SendMessageBatchRequestEntryTypeDef:
     """The letter as an entry of a batch, which has no id yet. A reason that is too long is cut.
 
     In a FIFO queue each event has a group of its own, so that no letter waits for another; and whoever writes the
@@ -47,6 +50,7 @@ def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageB
         letter: The letter.
         micros: Its time, in microseconds since 1970 UTC.
         fifo: The queue is a FIFO queue.
+        moved: SQS itself has moved it here; nobody knows why.
 
     Raises:
         PermanentError: It is larger than anything that SQS takes.
@@ -60,16 +64,18 @@ def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageB
         entry["MessageGroupId"] = digest(message.id)
         attributes[KEY] = text_attribute(message.key)
     attributes[_TIME] = {"DataType": "Number", "StringValue": str(micros)}
-    attributes[REASON] = text_attribute(reason)
+    attributes[_REASON] = text_attribute(reason)
     if letter.attempts:
         attributes[_ATTEMPTS] = {"DataType": "Number", "StringValue": str(letter.attempts)}
+    if moved:
+        attributes[_MOVED] = {"DataType": "Number", "StringValue": "1"}
     entry["MessageAttributes"] = attributes
     while (over := message_bytes(entry) - MESSAGE_BYTES) > 0:
         if not reason:
             raise PermanentError(f"the dead letter is {over} bytes over the limit of {MESSAGE_BYTES} of SQS")
-        size = len(attributes[REASON].get("StringValue", "").encode())
+        size = len(attributes[_REASON].get("StringValue", "").encode())
         reason = reason[: len(reason) * max(0, size - over - len(_CUT)) // size]
-        attributes[REASON] = text_attribute(reason + _CUT)
+        attributes[_REASON] = text_attribute(reason + _CUT)
     return entry
 
 
@@ -82,15 +88,20 @@ def read_letter(received: MessageTypeDef) -> DeadLetter:
     return DeadLetter(
         message.id,
         message,
-        read_text(attributes.get(REASON), _unsaid(system.get("DeadLetterQueueSourceArn", ""))),
+        read_text(attributes.get(_REASON), _unsaid(system.get("DeadLetterQueueSourceArn", ""))),
         moment(read_number(attributes.get(_TIME), sent)),
         read_number(attributes.get(_ATTEMPTS), 0),
     )
 
 
-def is_ours(received: MessageTypeDef) -> bool:
+def is_letter(received: MessageTypeDef) -> bool:
     """Whether `write_letter` wrote it."""
-    return REASON in (received.get("MessageAttributes") or {})
+    return _REASON in (received.get("MessageAttributes") or {})
+
+
+def says_why(received: MessageTypeDef) -> bool:
+    """Whether somebody gave the reason that it has."""
+    return is_letter(received) and _MOVED not in (received.get("MessageAttributes") or {})
 
 
 def _unsaid(source: str) -> str:

@@ -13,7 +13,7 @@ from fireforget.abc import DeadLetter, Message
 from fireforget.adapters import micros
 from fireforget.errors import PermanentError
 from fireforget_aws._batches import cut
-from fireforget_aws._letter_form import is_ours, read_letter, write_letter
+from fireforget_aws._letter_form import is_letter, read_letter, says_why, write_letter
 from fireforget_aws._limits import ATTRIBUTE_BYTES, BILLED_BYTES, ENTRIES, MESSAGE_BYTES, capabilities
 from fireforget_aws._message_form import message_bytes, read_message, write_message
 
@@ -79,7 +79,8 @@ def test_any_letter_comes_out_as_it_went_in(message: Message, reason: str, attem
     sent = DeadLetter(message.id, message, reason, noon, attempts)
     entry = write_letter(sent, micros(noon), fifo=fifo)
     check_taken(entry, fifo=fifo)
-    assert is_ours(received(entry))
+    assert is_letter(received(entry))
+    assert says_why(received(entry))
     assert read_letter(received(entry)) == sent
 
 
