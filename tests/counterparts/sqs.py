@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from botocore.session import Session
 
-from fireforget.abc import Clock
+from fireforget.abc import Clock, Message
 from fireforget.testing import Place
 from fireforget_aws._limits import dead_name
 from fireforget_aws._queue_layout import queue_attributes, redrive_policy
@@ -92,3 +92,8 @@ def place(counterpart: Counterpart, name: str) -> OnServer:
         moved=clock,
         unreachable=Place(queue=lambda: SQSQueue(name, NOBODY), dead_letters=lambda: SQSDeadLetters(name, NOBODY)),
     )
+
+
+def message(name: str) -> Message:
+    """A message with the name as its id, which no order binds to others."""
+    return Message(name, f"key of {name}", "{}")
