@@ -140,9 +140,15 @@ def _of_sdk(error: Exception) -> AdapterError:
             return PermanentError(
                 f"{error}: mend profile in the URL or AWS_PROFILE, or add it to the AWS configuration"
             )
-        case exceptions.HTTPClientError() | exceptions.CredentialRetrievalError() | exceptions.MetadataRetrievalError():
-            return TransientError(str(error))
-        case exceptions.EventStreamError() | exceptions.ChecksumError() | exceptions.IncompleteReadError():
+        case (
+            exceptions.ConnectionError()
+            | exceptions.HTTPClientError()
+            | exceptions.CredentialRetrievalError()
+            | exceptions.MetadataRetrievalError()
+            | exceptions.EventStreamError()
+            | exceptions.ChecksumError()
+            | exceptions.IncompleteReadError()
+        ):
             return TransientError(str(error))
     return PermanentError(f"{type(error).__name__}: {error}")
 

@@ -48,3 +48,15 @@ def test_what_an_operator_can_mend_is_permanent_and_says_how(code: str, mend: st
     error = of_service(code)
     assert isinstance(error, PermanentError)
     assert mend in str(error)
+
+
+@pytest.mark.parametrize(
+    "name", ["ConnectTimeoutError", "ConnectionClosedError", "EndpointConnectionError", "ReadTimeoutError", "SSLError"]
+)
+def test_an_endpoint_that_cannot_be_reached_is_transient(name: str) -> None:
+    from botocore import exceptions
+
+    error = getattr(exceptions, name)(endpoint_url="http://127.0.0.1:1", error="said so")
+    with pytest.raises(TransientError, match="127.0.0.1") as caught, translated():
+        raise error
+    assert caught.value.__cause__ is error
