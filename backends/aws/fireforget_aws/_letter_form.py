@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from fireforget.abc import DeadLetter
 from fireforget.adapters import moment
 from fireforget.errors import PermanentError
-from fireforget_aws._limits import MESSAGE_BYTES
+from fireforget_aws._limits import MESSAGE_BYTES, REASON_BYTES
 from fireforget_aws._message_form import (
     KEY,
     SYSTEM_ATTRIBUTES,
@@ -41,7 +41,9 @@ LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
 def write_letter(
     letter: DeadLetter, micros: int, *, fifo: bool, moved: bool = False
 ) -> SendMessageBatchRequestEntryTypeDef:
-    """The letter as an entry of a batch, which has no id yet. A reason that is too long is cut.
+    """The letter as an entry of a batch, which has no id yet.
+
+    A reason that is too long is cut, and a body that leaves no room for one is compressed.
 
     In a FIFO queue each event has a group of its own, so that no letter waits for another; and whoever writes the
     very same letter again, within five minutes, keeps one.
@@ -58,7 +60,8 @@ def write_letter(
     message = letter.message
     reason = letter.reason.encode("utf-8", "backslashreplace").decode()
     known = digest(message.id, reason, str(letter.attempts), str(micros))
-    entry = write_message(message, fifo=fifo, deduplication_id=known)
+    large = len(message.body.encode("utf-8", "surrogatepass")) > MESSAGE_BYTES - REASON_BYTES
+    entry = write_message(message, fifo=fifo, deduplication_id=known, compressed=large)
     attributes = dict(entry.get("MessageAttributes") or {})
     if fifo:
         entry["MessageGroupId"] = digest(message.id)

@@ -17,6 +17,8 @@ MESSAGE_BYTES: Final = 1024 * 1024
 """Largest message and largest batch, attributes included (the same page)."""
 ATTRIBUTE_BYTES: Final = 1024
 """Kept free in each message for the attributes that go with the body."""
+REASON_BYTES: Final = 32 * 1024
+"""Kept free in a message of the largest size for what it may have among the dead letters."""
 BILLED_BYTES: Final = 64 * 1024
 """What is billed as one request (SQS pricing)."""
 WAIT_SECONDS: Final = 20
@@ -25,7 +27,7 @@ LEASE_SECONDS: Final = 12 * 3600
 """Longest visibility timeout, counted from the receive (SQS, "Quotas related to messages")."""
 
 _FIFO: Final = Capabilities(
-    max_message_bytes=MESSAGE_BYTES - 32 * ATTRIBUTE_BYTES,  # room for the reason of a dead letter
+    max_message_bytes=MESSAGE_BYTES - REASON_BYTES,
     max_batch_messages=ENTRIES,
     max_batch_bytes=MESSAGE_BYTES - ENTRIES * ATTRIBUTE_BYTES,
     pack_bytes=BILLED_BYTES - ATTRIBUTE_BYTES,

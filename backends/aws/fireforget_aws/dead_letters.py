@@ -74,7 +74,7 @@ class SQSDeadLetters(SQSAdapter):
     """The messages of an `SQSQueue` that could not be processed.
 
     The id of a letter is that of its message. What one operator looks through, another does not see until that is done,
-    within two minutes at most; letters of one and the same adapter wait for one another.
+    within two minutes at most; calls of one and the same adapter wait for one another.
 
     Args:
         name: The queue's name.
@@ -111,12 +111,11 @@ class SQSDeadLetters(SQSAdapter):
         self._check_open()
         now = self._clock.time_ns() // 1000
         letter = DeadLetter(message.id, message, reason, moment(now), attempts)
-        await self._call(lambda client: self._put(client, [letter]))
+        await self._call(lambda client: self._put(client, letter))
 
-    async def _put(self, client: SQSClient, letters: Sequence[DeadLetter], *, moved: bool = False) -> None:
-        url = await self._url(client, self._name)
-        entries = [write_letter(letter, micros(letter.time), fifo=self._fifo, moved=moved) for letter in letters]
-        _raise_unless_delivered(await send(client, url, entries))
+    async def _put(self, client: SQSClient, letter: DeadLetter, *, moved: bool = False) -> None:
+        entry = write_letter(letter, micros(letter.time), fifo=self._fifo, moved=moved)
+        _raise_unless_delivered(await send(client, await self._url(client, self._name), [entry]))
 
     async def list(self, ids: Sequence[str] = ()) -> AsyncIterator[DeadLetter]:
         """Yield the dead letters, oldest first. See `fireforget.abc.DeadLetters`.
@@ -125,13 +124,12 @@ class SQSDeadLetters(SQSAdapter):
         """
         self._check_open()
 
-        async def work(_: SQSClient, taken: Sequence[_Taken]) -> Sequence[DeadLetter]:
-            return [each.letter for each in taken]
+        async def work(_: SQSClient, taken: Sequence[_Taken]) -> Sequence[_Taken]:
+            return _with_ids(taken, ids) if ids else taken
 
-        for letter in await self._call(lambda client: self._look_through(client, work)):
+        for each in await self._call(lambda client: self._look_through(client, work)):
             self._check_open()
-            if not ids or letter.id in ids:
-                yield letter
+            yield each.letter
 
     async def redrive(self, ids: Sequence[str]) -> int:
         """Send dead letters to the queue, and delete them then. See `fireforget.abc.DeadLetters`.
@@ -148,7 +146,7 @@ class SQSDeadLetters(SQSAdapter):
             return 0
 
         async def work(client: SQSClient, taken: Sequence[_Taken]) -> int:
-            chosen = [each for each in taken if each.letter.id in ids]
+            chosen = _with_ids(taken, ids)
             entries = [
                 write_message(
                     each.letter.message, fifo=self._fifo, deduplication_id=each.original if self._fifo else None
@@ -170,7 +168,7 @@ class SQSDeadLetters(SQSAdapter):
             return 0
 
         async def work(client: SQSClient, taken: Sequence[_Taken]) -> int:
-            chosen = [each for each in taken if each.letter.id in ids]
+            chosen = _with_ids(taken, ids)
             await self._delete(client, chosen)
             return len(chosen)
 
@@ -251,20 +249,24 @@ class SQSDeadLetters(SQSAdapter):
 
         It has the group of its key still, of which no more come while these are taken.
         """
-        if not moved:
-            return
-        letters = [read_letter(each) for each in moved]
-        await self._put(client, letters, moved=True)
-        await delete(client, url, [each["ReceiptHandle"] for each in moved])
-        for each, letter in zip(moved, letters, strict=True):
-            taken[letter.id].receipts.pop(each["MessageId"], None)
+        for each in moved:
+            letter = read_letter(each)
+            with suppress(PermanentError):  # no letter is as large as a message may be: it stays where it is
+                await self._put(client, letter, moved=True)
+                await delete(client, url, [each["ReceiptHandle"]])
+                taken[letter.id].receipts.pop(each["MessageId"], None)
 
-    async def _delete(self, client: SQSClient, chosen: Iterable[_Taken]) -> None:
+    async def _delete(self, client: SQSClient, chosen: Sequence[_Taken]) -> None:
         """Delete all copies; those whose time is up are not ours any more, and come again."""
-        url = await self._url(client, self._name)
+        receipts = [receipt for each in chosen for receipt in each.receipts.values()]
+        await delete(client, await self._url(client, self._name), receipts)
         for each in chosen:
-            await delete(client, url, list(each.receipts.values()))
             each.receipts.clear()
+
+
+def _with_ids(taken: Iterable[_Taken], ids: Iterable[str]) -> list[_Taken]:
+    wanted = frozenset(ids)
+    return [each for each in taken if each.letter.id in wanted]
 
 
 def _raise_unless_delivered(outcomes: Iterable[Outcome]) -> None:

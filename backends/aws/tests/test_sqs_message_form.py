@@ -102,6 +102,15 @@ def test_a_reason_that_is_too_long_is_cut(filling: str) -> None:
     assert found.reason.endswith(" [...]")
 
 
+@pytest.mark.parametrize("fifo", [True, False])
+def test_a_message_as_large_as_sqs_takes_has_its_letter(fifo: bool) -> None:
+    sent = DeadLetter("a", Message("a", "lane", "žluťoučký " * (MESSAGE_BYTES // 14)), "a reason", noon, 3)
+    assert len(sent.message.body.encode()) > capabilities("q").max_message_bytes
+    entry = write_letter(sent, micros(noon), fifo=fifo)
+    assert message_bytes(entry) <= MESSAGE_BYTES
+    assert read_letter(received(entry)) == sent
+
+
 def test_a_letter_larger_than_anything_is_refused() -> None:
     letter = DeadLetter("", Message("a", "k" * MESSAGE_BYTES, "{}"), "a reason", noon)
     with pytest.raises(PermanentError, match="over the limit"):
