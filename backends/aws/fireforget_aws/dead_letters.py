@@ -36,6 +36,10 @@ _HOLD_SECONDS: Final = 120
 """How long a letter stays out of sight where whoever looks through the letters dies over it."""
 
 
+_ENOUGH: Final = frozenset({"AWS.SimpleQueueService.OverLimit", "OverLimit"})
+"""The answer to a receive when 120,000 messages are invisible (SQS, "Quotas related to messages")."""
+
+
 class _Taken(msgspec.Struct):
     """One letter, and its copies: whoever puts a letter may do so twice.
 
@@ -120,7 +124,8 @@ class SQSDeadLetters(SQSAdapter):
     async def list(self, ids: Sequence[str] = ()) -> AsyncIterator[DeadLetter]:
         """Yield the dead letters, oldest first. See `fireforget.abc.DeadLetters`.
 
-        All of them are in memory meanwhile. An iteration that is given up holds none of them back.
+        All of them are in memory meanwhile, 120,000 at most: SQS lets nobody take more. An iteration that is given up
+        holds none of them back.
         """
         self._check_open()
 
@@ -220,15 +225,7 @@ class SQSDeadLetters(SQSAdapter):
         """Receive until nothing comes that was not seen yet."""
         taken, seen = look.taken, set[str]()
         while not look.given_up:
-            answer = await client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=ENTRIES,
-                WaitTimeSeconds=self._look_seconds,
-                VisibilityTimeout=_HOLD_SECONDS,
-                MessageSystemAttributeNames=LETTER_ATTRIBUTES,
-                MessageAttributeNames=("All",),
-            )
-            received = answer.get("Messages", [])
+            received = await self._receive(client, url)
             for each in received:
                 name = each["MessageId"]
                 found = _Taken(read_letter(each), name, {name: each["ReceiptHandle"]}, says_why(each))
@@ -241,6 +238,25 @@ class SQSDeadLetters(SQSAdapter):
             seen |= {each["MessageId"] for each in received}
             if self._fifo:
                 await self._set_apart(client, url, [each for each in received if not is_letter(each)], taken)
+
+    async def _receive(self, client: SQSClient, url: str) -> Sequence[MessageTypeDef]:
+        """The next letters; none where SQS hands out no more, as so many are taken already."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = await client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=ENTRIES,
+                WaitTimeSeconds=self._look_seconds,
+                VisibilityTimeout=_HOLD_SECONDS,
+                MessageSystemAttributeNames=LETTER_ATTRIBUTES,
+                MessageAttributeNames=("All",),
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _ENOUGH:
+                raise
+            return ()
+        return answer.get("Messages", ())
 
     async def _set_apart(
         self, client: SQSClient, url: str, moved: Sequence[MessageTypeDef], taken: dict[str, _Taken]

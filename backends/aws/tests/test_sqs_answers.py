@@ -1,6 +1,5 @@
 """What SQS answers, and what the adapters make of it: a client plays the answers back."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -324,26 +323,43 @@ async def test_cloudwatch_is_asked_once_a_minute() -> None:
     assert len(metrics.calls) == 2
 
 
-async def test_a_letter_that_the_queue_does_not_take_stays() -> None:
-    numbers = itertools.count()
-    names = ("ff.id", "ff.reason")
+def letters(*names: str) -> Any:
+    """What a receive returns of letters."""
+    found = answered(*names)
+    for each in found["Messages"]:
+        each["MessageAttributes"] = {
+            name: {"DataType": "String", "StringValue": each["MessageId"]} for name in ("ff.id", "ff.reason")
+        }
+    return found
 
-    def letters(**_: Any) -> Answer:
-        if next(numbers):
-            return {}
-        found: Any = answered("r-a", "r-b")["Messages"]
-        for each in found:
-            each["MessageAttributes"] = {
-                name: {"DataType": "String", "StringValue": each["MessageId"]} for name in names
-            }
-        return {"Messages": found}
 
-    client = Recorded(receive_message=letters, send_message_batch=failed("InvalidMessageContents", ours=True, id_="1"))
+def dead_letters(client: Recorded) -> SQSDeadLetters:
     dead = SQSDeadLetters("q.fifo", Access(), clock=ManualClock())
     dead._client = client  # type: ignore[assignment]
+    return dead
+
+
+async def test_a_letter_that_the_queue_does_not_take_stays() -> None:
+    client = Recorded(
+        receive_message=[letters("r-a", "r-b"), {}],
+        send_message_batch=failed("InvalidMessageContents", ours=True, id_="1"),
+    )
     with pytest.raises(PermanentError, match="InvalidMessageContents"):
-        await dead.redrive(["r-a", "r-b"])
+        await dead_letters(client).redrive(["r-a", "r-b"])
     (deleted,) = client.sent("delete_message_batch")
     assert [entry["ReceiptHandle"] for entry in deleted["Entries"]] == ["r-a"]
     (given_back,) = client.sent("change_message_visibility_batch")
     assert [(each["ReceiptHandle"], each["VisibilityTimeout"]) for each in given_back["Entries"]] == [("r-b", 0)]
+
+
+async def test_where_sqs_hands_out_no_more_letters_those_are_seen_that_are_here() -> None:
+    client = Recorded(receive_message=[letters("r-a"), error("OverLimit", 403)])
+    assert [letter.id async for letter in dead_letters(client).list()] == ["r-a"]
+
+
+async def test_letters_are_given_back_when_a_look_fails() -> None:
+    client = Recorded(receive_message=[letters("r-a"), error("AccessDenied", 403)])
+    with pytest.raises(PermanentError):
+        await anext(aiter(dead_letters(client).list()))
+    (given_back,) = client.sent("change_message_visibility_batch")
+    assert [each["ReceiptHandle"] for each in given_back["Entries"]] == ["r-a"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fireforget.abc import Checkable, Finding
+from fireforget.abc import Checkable, Finding, Message
 from fireforget.errors import PermanentError, SettingsError, TransientError
 from fireforget_aws import AwsBackend
 from fireforget_aws._queue_layout import missing_queues
@@ -205,3 +205,13 @@ async def test_depth_counts(counterpart: Counterpart) -> None:
         depth = await queue.depth()
         assert (depth.visible, depth.in_flight, depth.dead) == (3, 1, 1)
         await place.aclose()
+
+
+async def test_what_an_old_queue_does_not_take_is_refused_alone(counterpart: Counterpart) -> None:
+    with sqs.queues(counterpart, MaximumMessageSize="2048") as name:
+        queue = sqs.place(counterpart, name).open_queue()
+        large = Message("large", "key", "x" * 2049)
+        outcomes = await queue.publish([sqs.message("a"), large, sqs.message("b")])
+        assert [outcome.status for outcome in outcomes] == ["delivered", "refused", "delivered"]
+        assert "2048" in outcomes[1].reason
+        await queue.aclose()
