@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from fireforget.abc import DeadLetter, DeadLetters, Delivery, Message
+from fireforget.errors import ClosedError, PermanentError
 from fireforget_aws._limits import dead_name
 from fireforget_aws.dead_letters import SQSDeadLetters
 from tests.counterparts import sqs
@@ -135,6 +136,25 @@ async def test_who_gives_up_looking_hides_nothing(place: sqs.OnServer) -> None:
         assert len(await letters(dead)) == 30
 
 
+async def test_closing_hides_nothing(ministack: Counterpart, place: sqs.OnServer, name: str) -> None:
+    dead, other = place.open_dead_letters(), place.open_dead_letters()
+    for number in range(15):
+        await dead.put(Message(f"{number:02}", "lane", "{}"), "a reason")
+    patient = SQSDeadLetters(name, sqs.access(ministack), clock=ministack.clock, look_seconds=20)
+
+    async def look() -> None:
+        with pytest.raises(ClosedError):
+            await letters(patient)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(look)
+        with anyio.fail_after(20):
+            while await letters(other):  # noqa: ASYNC110 - another adapter has to have taken all of them
+                await anyio.sleep(0.01)
+        await patient.aclose()
+    assert len(await letters(other)) == 15
+
+
 async def test_a_redrive_that_is_made_again_sends_once(ministack: Counterpart, place: sqs.OnServer, name: str) -> None:
     dead, queue = place.open_dead_letters(), place.open_queue()
     if not queue.capabilities.deduplication_seconds:
@@ -157,6 +177,6 @@ async def test_a_look_waits_for_what_other_servers_hold(ministack: Counterpart, 
 
 async def test_without_its_queue_the_mend_is_said(ministack: Counterpart, place: sqs.OnServer, name: str) -> None:
     lost = SQSDeadLetters(name, sqs.access(ministack), dead=f"no-such-{dead_name(name)}")
-    with pytest.raises(Exception, match="fireforget provision"):
+    with pytest.raises(PermanentError, match="fireforget provision"):
         await letters(lost)
     await lost.aclose()
