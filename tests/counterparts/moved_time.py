@@ -6,6 +6,7 @@ servers count leases and deduplication by; sleeps and timeouts of sockets go by 
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import runpy
 import struct
@@ -13,7 +14,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 FORM: Final = struct.Struct("d")
 
@@ -28,9 +29,8 @@ def main(file: str, program: str) -> None:
 
     time.time = moved_time
     if "moto" in Path(program).name:
-        import moto.core.utils
-
-        moto.core.utils.utcnow = lambda: datetime.fromtimestamp(moved_time(), UTC).replace(tzinfo=None)
+        utils: Any = importlib.import_module("moto.core.utils")  # which is only where moto is
+        utils.utcnow = lambda: datetime.fromtimestamp(moved_time(), UTC).replace(tzinfo=None)
     sys.argv = sys.argv[2:]
     runpy.run_path(program, run_name="__main__")
 

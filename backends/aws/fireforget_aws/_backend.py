@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
 from fireforget.errors import SettingsError
-from fireforget_aws._limits import capabilities
+from fireforget_aws._limits import capabilities, dead_name
 from fireforget_aws._table_layout import check_shards
 from fireforget_aws.access import OPTIONS, Access
 
@@ -174,6 +174,11 @@ def _queue(url: str) -> tuple[str, dict[str, str]]:
             )
         if name.endswith(".fifo") != parts.netloc.endswith(".fifo"):
             raise SettingsError("the dead letters of a FIFO queue are a FIFO queue, too, and those of another are none")
+    if not _QUEUE_NAME.fullmatch(dead_name(parts.netloc, dead)):
+        raise SettingsError(
+            f"the name {dead_name(parts.netloc)} is too long for the queue of the dead letters: write ?dead= into the "
+            "sqs URL, with a name up to 80 characters long"
+        )
     return parts.netloc, options
 
 

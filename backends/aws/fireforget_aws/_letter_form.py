@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from fireforget.abc import DeadLetter
 from fireforget.adapters import moment
 from fireforget.errors import PermanentError
-from fireforget_aws._limits import MESSAGE_BYTES
+from fireforget_aws._limits import MESSAGE_BYTES, REASON_BYTES
 from fireforget_aws._message_form import (
     KEY,
     SYSTEM_ATTRIBUTES,
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs.literals import MessageSystemAttributeNameType
     from types_aiobotocore_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
 
-REASON: Final = "ff.reason"
+_REASON: Final = "ff.reason"
 _ATTEMPTS: Final = "ff.attempts"
 _TIME: Final = "ff.time"
+_MOVED: Final = "ff.moved"
 _CUT: Final = " [...]"
 
 LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
@@ -37,8 +38,12 @@ LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
 """What a receive has to ask for, so that `read_letter` can tell."""
 
 
-def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageBatchRequestEntryTypeDef:
-    """The letter as an entry of a batch, which has no id yet. A reason that is too long is cut.
+def write_letter(
+    letter: DeadLetter, micros: int, *, fifo: bool, moved: bool = False
+) -> SendMessageBatchRequestEntryTypeDef:
+    """The letter as an entry of a batch, which has no id yet.
+
+    A reason that is too long is cut, and a body that leaves no room for one is compressed.
 
     In a FIFO queue each event has a group of its own, so that no letter waits for another; and whoever writes the
     very same letter again, within five minutes, keeps one.
@@ -47,6 +52,7 @@ def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageB
         letter: The letter.
         micros: Its time, in microseconds since 1970 UTC.
         fifo: The queue is a FIFO queue.
+        moved: SQS itself has moved it here; nobody knows why.
 
     Raises:
         PermanentError: It is larger than anything that SQS takes.
@@ -54,24 +60,25 @@ def write_letter(letter: DeadLetter, micros: int, *, fifo: bool) -> SendMessageB
     message = letter.message
     reason = letter.reason.encode("utf-8", "backslashreplace").decode()
     known = digest(message.id, reason, str(letter.attempts), str(micros))
-    entry = write_message(message, fifo=fifo, deduplication_id=known)
+    large = len(message.body.encode("utf-8", "surrogatepass")) > MESSAGE_BYTES - REASON_BYTES
+    entry = write_message(message, fifo=fifo, deduplication_id=known, compressed=large)
     attributes = dict(entry.get("MessageAttributes") or {})
     if fifo:
         entry["MessageGroupId"] = digest(message.id)
         attributes[KEY] = text_attribute(message.key)
     attributes[_TIME] = {"DataType": "Number", "StringValue": str(micros)}
-    attributes[REASON] = text_attribute(reason)
+    attributes[_REASON] = text_attribute(reason)
     if letter.attempts:
         attributes[_ATTEMPTS] = {"DataType": "Number", "StringValue": str(letter.attempts)}
+    if moved:
+        attributes[_MOVED] = {"DataType": "Number", "StringValue": "1"}
     entry["MessageAttributes"] = attributes
-    over = message_bytes(entry) - MESSAGE_BYTES
-    while over > 0:
+    while (over := message_bytes(entry) - MESSAGE_BYTES) > 0:
         if not reason:
             raise PermanentError(f"the dead letter is {over} bytes over the limit of {MESSAGE_BYTES} of SQS")
-        kept = max(0, len(reason.encode()) - over - len(_CUT))
-        reason = reason.encode()[:kept].decode("utf-8", "ignore")
-        attributes[REASON] = text_attribute(reason + _CUT)
-        over = message_bytes(entry) - MESSAGE_BYTES
+        size = len(attributes[_REASON].get("StringValue", "").encode())
+        reason = reason[: len(reason) * max(0, size - over - len(_CUT)) // size]
+        attributes[_REASON] = text_attribute(reason + _CUT)
     return entry
 
 
@@ -84,15 +91,20 @@ def read_letter(received: MessageTypeDef) -> DeadLetter:
     return DeadLetter(
         message.id,
         message,
-        read_text(attributes.get(REASON), _unsaid(system.get("DeadLetterQueueSourceArn", ""))),
+        read_text(attributes.get(_REASON), _unsaid(system.get("DeadLetterQueueSourceArn", ""))),
         moment(read_number(attributes.get(_TIME), sent)),
         read_number(attributes.get(_ATTEMPTS), 0),
     )
 
 
-def is_ours(received: MessageTypeDef) -> bool:
+def is_letter(received: MessageTypeDef) -> bool:
     """Whether `write_letter` wrote it."""
-    return REASON in (received.get("MessageAttributes") or {})
+    return _REASON in (received.get("MessageAttributes") or {})
+
+
+def says_why(received: MessageTypeDef) -> bool:
+    """Whether somebody gave the reason that it has."""
+    return is_letter(received) and _MOVED not in (received.get("MessageAttributes") or {})
 
 
 def _unsaid(source: str) -> str:

@@ -44,7 +44,7 @@ _UNACCEPTED: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def write_message(
-    message: Message, *, fifo: bool, deduplication_id: str | None = None
+    message: Message, *, fifo: bool, deduplication_id: str | None = None, compressed: bool = False
 ) -> SendMessageBatchRequestEntryTypeDef:
     """The message as an entry of a batch, which has no id yet.
 
@@ -52,6 +52,7 @@ def write_message(
         message: The message.
         fifo: The queue is a FIFO queue; a standard one takes no deduplication id.
         deduplication_id: What the queue is to know it by in place of its own id; one that fits.
+        compressed: The body is to be compressed in any case, and not only where SQS does not take it as it is.
     """
     attributes: dict[str, MessageAttributeValueTypeDef] = {}
     group = _fitted(message.key)
@@ -65,9 +66,8 @@ def write_message(
         attributes[ID] = text_attribute(message.id)
     if message.count != 1:
         attributes[COUNT] = {"DataType": "Number", "StringValue": str(message.count)}
-    if not message.body or not _accepted(message.body):
-        compressed = zlib.compress(message.body.encode("utf-8", "surrogatepass"))
-        entry["MessageBody"] = b64encode(compressed).decode()
+    if compressed or not message.body or not _accepted(message.body):
+        entry["MessageBody"] = b64encode(zlib.compress(message.body.encode("utf-8", "surrogatepass"))).decode()
         attributes[BODY] = {"DataType": "String", "StringValue": _COMPRESSED}
     if attributes:
         entry["MessageAttributes"] = attributes

@@ -10,7 +10,7 @@ import msgspec
 
 from fireforget.abc import Finding, Step
 from fireforget.errors import PermanentError
-from fireforget_aws._limits import FIFO, LEASE_SECONDS, MESSAGE_BYTES, WAIT_SECONDS
+from fireforget_aws._limits import FIFO, LEASE_SECONDS, MESSAGE_BYTES, WAIT_SECONDS, dead_name
 from fireforget_aws._sqs import SQSAdapter
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ _SHORT_SECONDS: Final = 30
 
 _MISSING: Final = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _MADE_MEANWHILE: Final = frozenset({"QueueAlreadyExists", "QueueNameExists"})
-
-
-def dead_name(name: str, dead: str | None = None) -> str:
-    """The name of the queue of the dead letters: the one given, else that of the queue with ``-dead``."""
-    stem = name.removesuffix(FIFO)
-    return dead or f"{stem}-dead{name[len(stem) :]}"
 
 
 def queue_attributes(name: str) -> dict[QueueAttributeNameType, str]:

@@ -16,10 +16,9 @@ from fireforget.abc import DeadLetter, Finding
 from fireforget.adapters import micros, moment
 from fireforget.errors import AdapterError, PermanentError, TransientError
 from fireforget_aws._errors import translated
-from fireforget_aws._letter_form import LETTER_ATTRIBUTES, is_ours, read_letter, write_letter
-from fireforget_aws._limits import ENTRIES, FIFO
+from fireforget_aws._letter_form import LETTER_ATTRIBUTES, is_letter, read_letter, says_why, write_letter
+from fireforget_aws._limits import ENTRIES, FIFO, dead_name
 from fireforget_aws._message_form import write_message
-from fireforget_aws._queue_layout import dead_name
 from fireforget_aws._sqs import SQSAdapter, delete, hide, send
 
 if TYPE_CHECKING:
@@ -37,6 +36,10 @@ _HOLD_SECONDS: Final = 120
 """How long a letter stays out of sight where whoever looks through the letters dies over it."""
 
 
+_ENOUGH: Final = frozenset({"AWS.SimpleQueueService.OverLimit", "OverLimit"})
+"""The answer to a receive when 120,000 messages are invisible (SQS, "Quotas related to messages")."""
+
+
 class _Taken(msgspec.Struct):
     """One letter, and its copies: whoever puts a letter may do so twice.
 
@@ -44,26 +47,38 @@ class _Taken(msgspec.Struct):
         letter: The first of them.
         original: A copy's name in the queue, the same whoever takes it.
         receipts: How each copy is deleted, by its name in the queue.
-        ours: It was put with a reason, and not moved here by SQS.
+        reasoned: It was put with a reason, and not moved here by SQS.
     """
 
     letter: DeadLetter
     original: str
     receipts: dict[str, str]
-    ours: bool
+    reasoned: bool
 
     def add(self, other: _Taken) -> None:
         """Another copy: the first that says why is the letter."""
         self.receipts |= other.receipts
-        if (not other.ours, other.letter.time) < (not self.ours, self.letter.time):
-            self.letter, self.original, self.ours = other.letter, other.original, other.ours
+        if (not other.reasoned, other.letter.time) < (not self.reasoned, self.letter.time):
+            self.letter, self.original, self.reasoned = other.letter, other.original, other.reasoned
+
+
+class _Look(msgspec.Struct):
+    """One look through all letters.
+
+    Args:
+        taken: What it holds, by the ids of the messages.
+        given_up: Who wanted it has been cancelled.
+    """
+
+    taken: dict[str, _Taken] = {}
+    given_up: bool = False
 
 
 class SQSDeadLetters(SQSAdapter):
     """The messages of an `SQSQueue` that could not be processed.
 
     The id of a letter is that of its message. What one operator looks through, another does not see until that is done,
-    within two minutes at most; letters of one and the same adapter wait for one another.
+    within two minutes at most; calls of one and the same adapter wait for one another.
 
     Args:
         name: The queue's name.
@@ -91,7 +106,6 @@ class SQSDeadLetters(SQSAdapter):
         self._fifo = name.endswith(FIFO)
         self._look_seconds = look_seconds
         self._turn = asyncio.Lock()
-        self._giving_back: asyncio.Task[None] | None = None
 
     async def put(self, message: Message, reason: str, *, attempts: int = 0) -> None:
         """Keep a message with its reason, cut where it is over the limit. See `fireforget.abc.DeadLetters`.
@@ -100,27 +114,27 @@ class SQSDeadLetters(SQSAdapter):
         """
         self._check_open()
         now = self._clock.time_ns() // 1000
-        await self._call(lambda client: self._put(client, DeadLetter("", message, reason, moment(now), attempts)))
+        letter = DeadLetter(message.id, message, reason, moment(now), attempts)
+        await self._call(lambda client: self._put(client, letter))
 
-    async def _put(self, client: SQSClient, *letters: DeadLetter) -> None:
-        url = await self._url(client, self._name)
-        entries = [write_letter(letter, micros(letter.time), fifo=self._fifo) for letter in letters]
-        _raise_unless_delivered(await send(client, url, entries))
+    async def _put(self, client: SQSClient, letter: DeadLetter, *, moved: bool = False) -> None:
+        entry = write_letter(letter, micros(letter.time), fifo=self._fifo, moved=moved)
+        _raise_unless_delivered(await send(client, await self._url(client, self._name), [entry]))
 
     async def list(self, ids: Sequence[str] = ()) -> AsyncIterator[DeadLetter]:
         """Yield the dead letters, oldest first. See `fireforget.abc.DeadLetters`.
 
-        All of them are in memory meanwhile. An iteration that is given up holds none of them back.
+        All of them are in memory meanwhile, 120,000 at most: SQS lets nobody take more. An iteration that is given up
+        holds none of them back.
         """
         self._check_open()
 
-        async def work(_: SQSClient, taken: Sequence[_Taken]) -> Sequence[DeadLetter]:
-            return [each.letter for each in taken]
+        async def work(_: SQSClient, taken: Sequence[_Taken]) -> Sequence[_Taken]:
+            return _with_ids(taken, ids) if ids else taken
 
-        for letter in await self._call(lambda client: self._look_through(client, work)):
+        for each in await self._call(lambda client: self._look_through(client, work)):
             self._check_open()
-            if not ids or letter.id in ids:
-                yield letter
+            yield each.letter
 
     async def redrive(self, ids: Sequence[str]) -> int:
         """Send dead letters to the queue, and delete them then. See `fireforget.abc.DeadLetters`.
@@ -137,7 +151,7 @@ class SQSDeadLetters(SQSAdapter):
             return 0
 
         async def work(client: SQSClient, taken: Sequence[_Taken]) -> int:
-            chosen = [each for each in taken if each.letter.id in ids]
+            chosen = _with_ids(taken, ids)
             entries = [
                 write_message(
                     each.letter.message, fifo=self._fifo, deduplication_id=each.original if self._fifo else None
@@ -159,7 +173,7 @@ class SQSDeadLetters(SQSAdapter):
             return 0
 
         async def work(client: SQSClient, taken: Sequence[_Taken]) -> int:
-            chosen = [each for each in taken if each.letter.id in ids]
+            chosen = _with_ids(taken, ids)
             await self._delete(client, chosen)
             return len(chosen)
 
@@ -175,35 +189,46 @@ class SQSDeadLetters(SQSAdapter):
         await client.get_queue_attributes(QueueUrl=url, AttributeNames=("ApproximateNumberOfMessages",))
 
     async def _look_through(self, client: SQSClient, work: Callable[[SQSClient, Sequence[_Taken]], Awaitable[T]]) -> T:
-        """Take all letters, do something with them, oldest first, and give back those that are left."""
-        async with self._turn:
-            if self._giving_back is not None:
-                await asyncio.wait([self._giving_back])
-            url = await self._url(client, self._name)
-            taken: dict[str, _Taken] = {}
-            try:
-                await self._take_all(client, url, taken)
-                return await work(client, sorted(taken.values(), key=lambda each: each.letter.time))
-            finally:
-                left = [receipt for each in taken.values() for receipt in each.receipts.values()]
-                await self._give_back(client, url, left)
+        """Take all letters, do something with them, oldest first, and give back those that are left.
 
-    async def _take_all(self, client: SQSClient, url: str, taken: dict[str, _Taken]) -> None:
+        Who is cancelled does not wait for the end, but there is one: what a receive under way takes would be out of
+        sight else, and what was sent would not be deleted. The next call waits for it.
+        """
+        look = _Look()
+        task = asyncio.ensure_future(self._finish(client, look, work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            look.given_up = True
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody else asks for it
+            raise
+        return task.result()
+
+    async def _finish(
+        self, client: SQSClient, look: _Look, work: Callable[[SQSClient, Sequence[_Taken]], Awaitable[T]]
+    ) -> T:
+        async with self._turn:
+            url = await self._url(client, self._name)
+            try:
+                await self._take_all(client, url, look)
+                if look.given_up:
+                    raise asyncio.CancelledError
+                return await work(client, sorted(look.taken.values(), key=lambda each: each.letter.time))
+            finally:
+                left = [receipt for each in look.taken.values() for receipt in each.receipts.values()]
+                with suppress(AdapterError), translated():  # else they come by themselves when their time is up
+                    await hide(client, url, left, 0)
+
+    async def _take_all(self, client: SQSClient, url: str, look: _Look) -> None:
         """Receive until nothing comes that was not seen yet."""
-        seen: set[str] = set()
-        while True:
-            answer = await client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=ENTRIES,
-                WaitTimeSeconds=self._look_seconds,
-                VisibilityTimeout=_HOLD_SECONDS,
-                MessageSystemAttributeNames=LETTER_ATTRIBUTES,
-                MessageAttributeNames=("All",),
-            )
-            received = answer.get("Messages", [])
+        taken, seen = look.taken, set[str]()
+        while not look.given_up:
+            received = await self._receive(client, url)
             for each in received:
                 name = each["MessageId"]
-                found = _Taken(read_letter(each), name, {name: each["ReceiptHandle"]}, is_ours(each))
+                found = _Taken(read_letter(each), name, {name: each["ReceiptHandle"]}, says_why(each))
                 if found.letter.id in taken:
                     taken[found.letter.id].add(found)
                 else:
@@ -212,7 +237,26 @@ class SQSDeadLetters(SQSAdapter):
                 return
             seen |= {each["MessageId"] for each in received}
             if self._fifo:
-                await self._set_apart(client, url, [each for each in received if not is_ours(each)], taken)
+                await self._set_apart(client, url, [each for each in received if not is_letter(each)], taken)
+
+    async def _receive(self, client: SQSClient, url: str) -> Sequence[MessageTypeDef]:
+        """The next letters; none where SQS hands out no more, as so many are taken already."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = await client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=ENTRIES,
+                WaitTimeSeconds=self._look_seconds,
+                VisibilityTimeout=_HOLD_SECONDS,
+                MessageSystemAttributeNames=LETTER_ATTRIBUTES,
+                MessageAttributeNames=("All",),
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _ENOUGH:
+                raise
+            return ()
+        return answer.get("Messages", ())
 
     async def _set_apart(
         self, client: SQSClient, url: str, moved: Sequence[MessageTypeDef], taken: dict[str, _Taken]
@@ -221,33 +265,24 @@ class SQSDeadLetters(SQSAdapter):
 
         It has the group of its key still, of which no more come while these are taken.
         """
-        if not moved:
-            return
-        letters = [read_letter(each) for each in moved]
-        await self._put(client, *letters)
-        await delete(client, url, [each["ReceiptHandle"] for each in moved])
-        for each, letter in zip(moved, letters, strict=True):
-            taken[letter.id].receipts.pop(each["MessageId"], None)
+        for each in moved:
+            letter = read_letter(each)
+            with suppress(PermanentError):  # no letter is as large as a message may be: it stays where it is
+                await self._put(client, letter, moved=True)
+                await delete(client, url, [each["ReceiptHandle"]])
+                taken[letter.id].receipts.pop(each["MessageId"], None)
 
-    async def _delete(self, client: SQSClient, chosen: Iterable[_Taken]) -> None:
+    async def _delete(self, client: SQSClient, chosen: Sequence[_Taken]) -> None:
         """Delete all copies; those whose time is up are not ours any more, and come again."""
-        url = await self._url(client, self._name)
+        receipts = [receipt for each in chosen for receipt in each.receipts.values()]
+        await delete(client, await self._url(client, self._name), receipts)
         for each in chosen:
-            await delete(client, url, list(each.receipts.values()))
             each.receipts.clear()
 
-    async def _give_back(self, client: SQSClient, url: str, receipts: Sequence[str]) -> None:
-        """Let everybody see them again; who is cancelled meanwhile leaves that to be done in the background."""
 
-        async def work() -> None:
-            with suppress(AdapterError), translated():  # they come by themselves when their time is up
-                await hide(client, url, receipts, 0)
-
-        if receipts:
-            self._giving_back = asyncio.ensure_future(work())
-            self._running.add(self._giving_back)
-            self._giving_back.add_done_callback(self._running.discard)
-            await asyncio.shield(self._giving_back)
+def _with_ids(taken: Iterable[_Taken], ids: Iterable[str]) -> list[_Taken]:
+    wanted = frozenset(ids)
+    return [each for each in taken if each.letter.id in wanted]
 
 
 def _raise_unless_delivered(outcomes: Iterable[Outcome]) -> None:

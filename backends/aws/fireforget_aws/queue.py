@@ -12,10 +12,10 @@ from fireforget.abc import Delivery, Depth
 from fireforget.adapters import DELIVERED, check_lease, judge, moment
 from fireforget.errors import PermanentError
 from fireforget_aws._errors import translated
-from fireforget_aws._limits import ENTRIES, FIFO, LEASE_SECONDS, WAIT_SECONDS, capabilities
+from fireforget_aws._limits import ENTRIES, FIFO, LEASE_SECONDS, WAIT_SECONDS, capabilities, dead_name
 from fireforget_aws._message_form import SYSTEM_ATTRIBUTES, read_message, write_message
 from fireforget_aws._queue_age import QueueAge
-from fireforget_aws._queue_layout import dead_name, queue_findings
+from fireforget_aws._queue_layout import queue_findings
 from fireforget_aws._sqs import SQSAdapter, delete, hide, send, too_large
 
 if TYPE_CHECKING:
