@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks import emit, imports, middleware, outage, pipeline, sqs
 from benchmarks.command import chosen, measure, new_parser
+from benchmarks.functions import cold_start, throughput
 from benchmarks.report import Page
 
 BENCHMARKS: Final = {
@@ -16,12 +17,14 @@ BENCHMARKS: Final = {
     "imports": imports.run,
     "outage": outage.run,
     "sqs": sqs.run,
+    "functions": throughput.run,
+    "cold-start": cold_start.run,
 }
 PAGE: Final = Page(
     path=Path(__file__).with_name("RESULTS.md"),
     title="Benchmark results",
     command="make bench",
-    packages=("fireforget", "anyio", "msgspec", "starlette", "aioboto3", "aiobotocore"),
+    packages=("fireforget", "aioboto3", "aiobotocore", "anyio", "msgspec", "starlette"),
 )
 
 

@@ -1,7 +1,8 @@
-"""The user's module that registers event types: is it there?"""
+"""The user's module that registers event types: is it there, and its import."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,22 @@ from fireforget.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+
+def import_plugin(name: str) -> ModuleType | None:
+    """Import the module, which registers its event types; None where none is named.
+
+    Raises:
+        SettingsError: It cannot be imported.
+    """
+    if not name:
+        return None
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a user's module may raise anything while it is imported
+        message = f"plugin = {name!r} cannot be imported: {type(error).__name__}: {error}"
+        raise SettingsError(message) from error
 
 
 def check_plugin(name: str) -> None:

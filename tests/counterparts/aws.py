@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -13,7 +14,10 @@ import httpx
 import msgspec
 import pytest
 
+from fireforget.abc import SystemClock
 from fireforget.testing.faults import free_port
+from tests.counterparts import moved_time
+from tests.counterparts.moved_time import FORM
 from tests.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -37,16 +41,47 @@ VARIABLES: Final = {
 """What every client needs that speaks to one of them."""
 
 
+class MovedClock(SystemClock):
+    """The machine's clock, ahead by as much as a test says, for a server and for those who call it.
+
+    Args:
+        file: Where the server reads by how much.
+    """
+
+    __slots__ = ("_ahead", "_file")
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ahead = 0.0
+        self.advance(0)
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass at once."""
+        self._ahead += seconds
+        with self._file.open("r+b" if self._file.exists() else "w+b") as opened:
+            opened.write(FORM.pack(self._ahead))
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return time.time_ns() + round(self._ahead * 1e9)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic() + self._ahead
+
+
 class Counterpart(msgspec.Struct, frozen=True):
     """A server that runs.
 
     Args:
         name: Which one.
         url: Its endpoint, for all services.
+        clock: The clock by which it counts leases, which a test can move.
     """
 
     name: Name
     url: str
+    clock: MovedClock
 
 
 def missing(name: Name) -> str:
@@ -62,10 +97,11 @@ def running(name: Name) -> Iterator[Counterpart]:
             pytest.fail(reason)
         pytest.skip(reason)
     port = free_port()
-    programs: dict[Name, list[str | Path]] = {
-        "ministack": [BUILD / name / "bin" / "ministack"],
-        "moto": [BUILD / name / "bin" / "moto_server", "-H", "127.0.0.1", "-p", str(port)],
+    programs: dict[Name, list[str]] = {
+        "ministack": ["ministack"],
+        "moto": ["moto_server", "-H", "127.0.0.1", "-p", str(port)],
     }
+    program, *arguments = programs[name]
     variables = {
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
@@ -74,13 +110,19 @@ def running(name: Name) -> Iterator[Counterpart]:
         "LOG_LEVEL": "WARNING",
     }
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("wb") as log:
+        clock = MovedClock(Path(folder, "ahead"))
+        bin_ = BUILD / name / "bin"
         process = subprocess.Popen(
-            programs[name], cwd=folder, env=os.environ | VARIABLES | variables, stdout=log, stderr=subprocess.STDOUT
+            [bin_ / "python", moved_time.__file__, Path(folder, "ahead"), bin_ / program, *arguments],
+            cwd=folder,
+            env=os.environ | VARIABLES | variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(lambda: _answers(url, process))
-            yield Counterpart(name, url)
+            yield Counterpart(name, url, clock)
         finally:
             process.terminate()
             process.wait()
@@ -89,7 +131,7 @@ def running(name: Name) -> Iterator[Counterpart]:
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, "it ended at once"
     try:
-        httpx.get(url, timeout=5)
+        httpx.get(url, timeout=5, verify=False)  # it speaks no TLS, and reading certificates takes its time
     except httpx.TransportError:
         return False
     return True

@@ -40,6 +40,10 @@ class AwsAdapter(Closable, Generic[C]):
         self._opened = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
 
+    async def prepare(self) -> None:
+        """Make the client ahead of the first call. See `fireforget.abc.Preparable`."""
+        await self._call(lambda _: asyncio.sleep(0))
+
     async def _call(self, work: Callable[[C], Awaitable[T]]) -> T:
         """Do some work with the client.
 

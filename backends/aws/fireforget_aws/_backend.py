@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
 from fireforget.errors import SettingsError
-from fireforget_aws._limits import capabilities
+from fireforget_aws._limits import capabilities, dead_name
 from fireforget_aws._table_layout import check_shards
 from fireforget_aws.access import OPTIONS, Access
 
@@ -76,7 +76,9 @@ class AwsBackend:
         from fireforget_aws.queue import SQSQueue
 
         name, options = _queue(url)
-        return SQSQueue(name, _access(options), account=options.get("account"), clock=self._clock)
+        return SQSQueue(
+            name, _access(options), account=options.get("account"), dead=options.get("dead"), clock=self._clock
+        )
 
     def dead_letters(self, url: str) -> DeadLetters:
         """Make the dead letters of the queue that the URL names.
@@ -127,10 +129,12 @@ class AwsBackend:
         """
         steps: list[Step] = []
         if url := urls.get("queue"):
-            from fireforget_aws.queue import missing_queues
+            from fireforget_aws._queue_layout import missing_queues
 
             name, options = _queue(url)
-            steps += await missing_queues(name, _access(options), dead=options.get("dead"))
+            steps += await missing_queues(
+                name, _access(options), dead=options.get("dead"), account=options.get("account")
+            )
         if url := urls.get("store"):
             from fireforget_aws._table import missing_table
 
@@ -173,6 +177,11 @@ def _queue(url: str) -> tuple[str, dict[str, str]]:
             )
         if name.endswith(".fifo") != parts.netloc.endswith(".fifo"):
             raise SettingsError("the dead letters of a FIFO queue are a FIFO queue, too, and those of another are none")
+    if not _QUEUE_NAME.fullmatch(dead_name(parts.netloc, dead)):
+        raise SettingsError(
+            f"the name {dead_name(parts.netloc)} is too long for the queue of the dead letters: write ?dead= into the "
+            "sqs URL, with a name up to 80 characters long"
+        )
     return parts.netloc, options
 
 

@@ -90,6 +90,10 @@ _MENDS: Final = {
 }
 
 
+_KMS: Final = ("Kms", "KMS.")
+"""How the codes begin that tell of a queue's key."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn what the SDK raises into an `AdapterError`, with the original as its cause."""
@@ -124,6 +128,21 @@ def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
         return TransientError(text, retry_after=_hint(metadata.get("HTTPHeaders", {})))
     mend = _MENDS.get(code)
     return PermanentError(f"{text}; {mend}" if mend else text)
+
+
+def of_entry(entry: Mapping[str, Any]) -> AdapterError:
+    """What a service answered of one entry of a batch, which as a whole was taken."""
+    code: str = entry.get("Code", "")
+    text = f"{code}: {entry.get('Message') or 'no reason given'}"
+    if code in TRANSIENT or not entry.get("SenderFault"):
+        return TransientError(text)
+    mend = _MENDS.get(code)
+    return PermanentError(f"{text}; {mend}" if mend else text)
+
+
+def mendable(code: str) -> bool:
+    """Whether an operator can mend what the code tells of, so that the same message is taken then."""
+    return code in _MENDS or code.startswith(_KMS)
 
 
 def _of_sdk(error: Exception) -> AdapterError:

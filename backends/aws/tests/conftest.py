@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.counterparts import aws
@@ -33,12 +35,22 @@ def moto(counterparts: dict[str, aws.Counterpart], account: None) -> aws.Counter
     return counterparts["moto"]
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One certificate to trust: no server here has any, and each client would read the hundreds of the usual file."""
+    end = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(certifi.contents().partition(end)[0] + end)
+    return path
+
+
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> None:
+def account(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
     """Credentials and region of nobody's, and none of the developer's own."""
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     for name, value in aws.VARIABLES.items():
         monkeypatch.setenv(name, value)

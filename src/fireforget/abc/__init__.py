@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from fireforget._clock import Clock, SystemClock
 from fireforget._event import Event, decode_event, encode_event, is_uuid7, uuid7_time
-from fireforget.abc.backend import Backend, Checkable, Finding, Provisioner, Role, Step, UrlChecker
+from fireforget.abc.backend import Backend, Checkable, Finding, Preparable, Provisioner, Role, Step, UrlChecker
 from fireforget.abc.dead_letters import DeadLetter, DeadLetters
 from fireforget.abc.mailer import Mailer
 from fireforget.abc.messages import Delivery, Depth, Message, Outcome
@@ -34,6 +34,7 @@ __all__ = [
     "Mailer",
     "Message",
     "Outcome",
+    "Preparable",
     "Provisioner",
     "Query",
     "Queue",

@@ -102,6 +102,19 @@ class Checkable(Protocol):
         ...
 
 
+@runtime_checkable
+class Preparable(Protocol):
+    """What any adapter may be besides: it can make ahead what its first call needs. Functions ask while they start."""
+
+    async def prepare(self) -> None:
+        """Load and make what is heavy, clients for one. Nothing is asked of the service.
+
+        Raises:
+            AdapterError: It cannot be made; the first call tries again.
+        """
+        ...
+
+
 class Step(msgspec.Struct, frozen=True):
     """One thing that is missing before a backend can be used.
 

@@ -14,6 +14,7 @@ import msgspec
 
 from fireforget._backends import Adapters
 from fireforget._clock import SystemClock
+from fireforget._schema import shared_types
 from fireforget._secrets import without_secrets
 from fireforget.cli.options import (
     MOMENTS,
@@ -27,10 +28,11 @@ from fireforget.cli.options import (
 )
 from fireforget.cli.output import say, write, write_json
 from fireforget.operations.ownership import refuse_root
-from fireforget.reporting import Period, aggregate, message, pipeline_health, render_html, render_text
+from fireforget.reporting import Period, render_html, render_text
 from fireforget.reporting.definitions import BUILT_IN
 from fireforget.reporting.deliver import check_people
 from fireforget.reporting.period import FORMS, LAST
+from fireforget.reporting.sender import make_mail, make_report
 from fireforget.reporting.wording import plural
 
 if TYPE_CHECKING:
@@ -140,13 +142,12 @@ def _period(span: Span, now: datetime, zone: str) -> Period:
 async def _make(settings: Settings, period: Period, now: datetime) -> Report:
     adapters = Adapters(settings)
     async with aclosing(adapters.queue()) as queue, aclosing(adapters.store()) as store:
-        health = await pipeline_health(settings, queue)
-        return await aggregate(store, period, settings, health=health, as_of=now)
+        return await make_report(store, queue, settings, period, now, types=shared_types)
 
 
 async def _send(settings: Settings, made: Report) -> str:
     """Mail the report; says by which mailer."""
-    mail = message(made, settings.report.sender, settings.report.recipients)
+    mail = await make_mail(made, settings)
     adapters = Adapters(settings)
     async with aclosing(adapters.mailer()) as mailer:
         await mailer.send(mail)

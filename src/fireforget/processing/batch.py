@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fireforget.abc import Delivery, Record, Refusal
 
+BEHIND: Final = "an earlier message of its lane went back"
+
 _PRINTABLE: Final = frozenset(map(chr, range(0x21, 0x7F)))
 _LONGEST_ID: Final = 128
 """What every cloud takes as the id of a message: so many printable ASCII characters."""
@@ -65,10 +67,15 @@ class Batch:
 
     A lane is what shares an ordering key. When a delivery goes back, so do the later ones of its lane, and
     only those.
+
+    Args:
+        deliveries: What was handed over.
+        ordered: There are lanes; else each delivery stands alone.
     """
 
-    def __init__(self, deliveries: Sequence[Delivery]) -> None:
+    def __init__(self, deliveries: Sequence[Delivery], *, ordered: bool = True) -> None:
         self.parcels = [Parcel(delivery) for delivery in deliveries]
+        self._ordered = ordered
 
     def standing(self) -> Iterator[Parcel]:
         """Yield, in order, what does not go back; lazily, so that what fails meanwhile is left out."""
@@ -77,7 +84,9 @@ class Batch:
     def send_back(self, parcel: Parcel, reason: str, retry_after: float | None = None) -> None:
         """Give a delivery back, and with it the later ones of its lane."""
         parcel.verdict = Verdict("retry", reason, retry_after)
-        behind = Verdict("retry", "an earlier message of its lane went back", retry_after)
+        if not self._ordered:
+            return
+        behind = Verdict("retry", BEHIND, retry_after)
         key = parcel.delivery.message.key
         for later in self.parcels[self.parcels.index(parcel) + 1 :]:
             if later.delivery.message.key == key:

@@ -60,6 +60,7 @@ class Processor:
 
     Attributes:
         store: Where events go.
+        stored: How many events were written so far, those of messages that went back left out.
         dead_lettered: How many events went to the dead letters so far.
 
     Args:
@@ -82,7 +83,7 @@ class Processor:
         clock: Clock | None = None,
     ) -> None:
         self.store = store
-        self.dead_lettered = 0
+        self.stored = self.dead_lettered = 0
         self._dead_letters = dead_letters
         self._intake = intake
         self._max_attempts = max_attempts
@@ -95,10 +96,15 @@ class Processor:
         self._raising = Tally("events that come again, or go to the dead letters, because they raised", self._clock)
         self._burials = Tally("messages that went to the dead letters, where their reasons stand", self._clock)
 
-    async def process(self, deliveries: Sequence[Delivery]) -> list[Verdict]:
-        """Say of each delivery, in order, how to settle it. Raises nothing; may be called concurrently."""
+    async def process(self, deliveries: Sequence[Delivery], *, ordered: bool = True) -> list[Verdict]:
+        """Say of each delivery, in order, how to settle it. Raises nothing; may be called concurrently.
+
+        Args:
+            deliveries: What was handed over, in order.
+            ordered: When a message goes back, so do the later ones of its key. False where the queue keeps no order.
+        """
         began = self._clock.monotonic()
-        batch = Batch(deliveries)
+        batch = Batch(deliveries, ordered=ordered)
         for parcel in batch.standing():
             await self._open(batch, parcel)
         with self._telemetry.span(PROCESS_SPAN, _traceparents(batch)):
@@ -258,6 +264,7 @@ class Processor:
                 dead += sum(message.count for message, _ in parcel.dead)
             else:
                 back += parcel.delivery.message.count
+        self.stored += stored
         self.dead_lettered += dead
         for outcome, count in (("stored", stored), ("dead_lettered", dead), ("retried", back)):
             if count:

@@ -16,13 +16,14 @@ from fireforget._settings import ProcessingSettings
 from fireforget.errors import ClosedError
 from fireforget.processing.backoff import backoff_seconds, hint_of
 from fireforget.processing.condition import Condition
+from fireforget.processing.deadline import within
 from fireforget.processing.hands import Hands
 from fireforget.processing.leases import Leases
 from fireforget.processing.settler import Settler
 from fireforget.processing.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from fireforget._clock import Clock
     from fireforget.abc import Queue
@@ -121,7 +122,7 @@ class Worker:
             return
         self._intake.cancel()
         seconds = self._settings.stop_seconds if deadline is None else deadline
-        if not await self._within(seconds, self._until_end):
+        if not await within(seconds, self._until_end, self._clock):
             _logger.warning("the worker was still busy after %g s: what it gave up comes again", seconds)
             self._life.cancel()
             await self._ended.wait()
@@ -131,7 +132,7 @@ class Worker:
 
         What waits for another attempt is not waited for. Says whether there was nothing more.
         """
-        return await self._within(seconds, self._until_empty)
+        return await within(seconds, self._until_empty, self._clock)
 
     async def _receive(self, hands: Hands) -> None:
         """Receive without end, or until the queue is closed."""
@@ -178,20 +179,6 @@ class Worker:
     async def _until_end(self) -> bool:
         await self._ended.wait()
         return True
-
-    async def _within(self, seconds: float, work: Callable[[], Awaitable[bool]]) -> bool:
-        """What the work says; False where that takes longer."""
-
-        async def expire() -> None:
-            await self._clock.sleep(seconds)
-            group.cancel_scope.cancel()
-
-        said = False
-        async with anyio.create_task_group() as group:
-            group.start_soon(expire)
-            said = await work()
-            group.cancel_scope.cancel()
-        return said
 
     async def _purge(self) -> None:
         """Delete expired records now and then; at first after a random part of the time, as workers start together."""

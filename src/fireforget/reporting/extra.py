@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -39,3 +40,10 @@ def require_extra() -> None:
         for name in ("jinja2", "css_inline", "matplotlib"):
             if find_spec(name) is None:
                 raise ModuleNotFoundError(name=name)
+
+
+def load_extra() -> None:
+    """Load what the extra brings before the first report asks for it; where it is missing, that report says so."""
+    with suppress(SettingsError), report_extra():
+        for name in ("css_inline", "jinja2", "matplotlib.backends.backend_agg"):
+            import_module(name)

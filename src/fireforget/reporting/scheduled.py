@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import logging
-from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-import anyio.to_thread
-
-from fireforget._backends import Adapters
-from fireforget._request import new_correlation_id
-from fireforget.errors import SettingsError, TransientError
-from fireforget.reporting.aggregate import ATTEMPTS, aggregate
-from fireforget.reporting.definitions import load
-from fireforget.reporting.deliver import check_people, message
-from fireforget.reporting.extra import require_extra
-from fireforget.reporting.health import pipeline_health
+from fireforget.errors import SettingsError
 from fireforget.reporting.schedule import Schedule
-from fireforget.reporting.wording import plural
+from fireforget.reporting.sender import ReportSender, check_report
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage
-
     from fireforget._backends import Roles
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
@@ -43,8 +29,6 @@ _RETRY_SECONDS: Final = 300.0
 _LONGEST_RETRY: Final = 3600.0
 _LONGEST_PATIENCE: Final = 6 * 3600.0
 """The longest wait before a report that somebody else has claimed is looked after again."""
-_GRACE: Final = timedelta(days=1)
-"""How much longer than to the next one a report stays claimed once it is sent: clocks differ."""
 
 Outcome = Literal["done", "held", "failed"]
 
@@ -58,9 +42,7 @@ def schedule_of(report: ReportSettings) -> Schedule:
         SettingsError: As for `ScheduledReport.check`.
     """
     schedule = Schedule.parse(report.schedule, report.timezone)
-    load(report.definition)
-    check_people(report.sender, report.recipients)
-    require_extra()
+    check_report(report)
     return schedule
 
 
@@ -89,9 +71,8 @@ class ScheduledReport:
         clock: Clock,
         mailer: Mailer | None = None,
     ) -> None:
-        self._roles, self._settings, self._types = roles, settings, types
-        self._hooks, self._clock, self._mailer = hooks, clock, mailer
-        self._holder = new_correlation_id()
+        self._settings, self._hooks, self._clock = settings, hooks, clock
+        self._sender = ReportSender(roles.store, roles.queue, settings, types, clock, mailer)
 
     def check(self) -> Schedule:
         """See whether the report could be sent.
@@ -116,66 +97,20 @@ class ScheduledReport:
             if last.moment > due.moment:  # and not where the clock was put back: that one is done
                 due, again, wait = last, 0.0, 0.0
             if self._clock.monotonic() >= again:
-                outcome = await self._attempt(due, schedule)
+                outcome = await self._attempt(due)
                 wait = _wait(outcome, wait)
                 again = self._clock.monotonic() + wait
             ahead = (schedule.next(self._now()).moment - self._now()).total_seconds()
             await self._clock.sleep(max(0.0, min(ahead, _LOOK_SECONDS)))
 
-    async def _attempt(self, due: Due, schedule: Schedule) -> Outcome:
+    async def _attempt(self, due: Due) -> Outcome:
         """Send one report, unless somebody else does or has done so."""
         try:
-            if not await self._claim(due, LEASE_SECONDS):
-                return "held"
-            mail = await self._make(due)
-            for_good = (schedule.next(self._now()).moment - self._now() + _GRACE).total_seconds()
-            first = for_good if self._settings.report.delivery == "at_most_once" else LEASE_SECONDS
-            if not await self._claim(due, first):
-                return "held"  # making it took so long that another worker has begun
+            sent = await self._sender.send(due.period, LEASE_SECONDS)
         except Exception as error:  # noqa: BLE001 - of whatever kind, the next attempt may succeed
             self._tell(due, error)
             return "failed"
-        try:
-            await self._send(mail)
-        except Exception as error:  # noqa: BLE001 - the same
-            self._tell(due, error)
-            return "done" if self._settings.report.delivery == "at_most_once" else "failed"
-        recipients = plural(len(self._settings.report.recipients), "recipient")
-        _logger.info("the report of %s went to %s", due.period.label, recipients)
-        try:
-            await self._claim(due, for_good)
-        except Exception as error:  # noqa: BLE001 - it is sent; at worst another worker sends it again
-            self._hooks.error(error)
-        return "done"
-
-    async def _claim(self, due: Due, lease: float) -> bool:
-        """Take the report, or keep it. Raises what the store raises."""
-        from stamina import retry_context
-
-        settings = self._settings
-        first, _ = due.period.calendar or (due.moment.date(), None)
-        key = f"report:{settings.name}:{Path(settings.report.definition).stem}:{due.period.noun}:{first}"
-        taken = False
-        async for attempt in retry_context(on=TransientError, attempts=ATTEMPTS, timeout=None):
-            with attempt:
-                taken = await self._roles.store.claim(key, lease, holder=self._holder)
-        return taken
-
-    async def _make(self, due: Due) -> EmailMessage:
-        settings = self._settings
-        health = await pipeline_health(settings, self._roles.queue)
-        report = await aggregate(
-            self._roles.store, due.period, settings, types=self._types, health=health, as_of=self._now()
-        )
-        make = partial(message, report, settings.report.sender, settings.report.recipients)
-        return await anyio.to_thread.run_sync(make)  # drawing takes a second, and this loop may not wait
-
-    async def _send(self, mail: EmailMessage) -> None:
-        if self._mailer is not None:
-            await self._mailer.send(mail)
-            return
-        async with aclosing(Adapters(self._settings).mailer()) as mailer:
-            await mailer.send(mail)
+        return "done" if sent else "held"
 
     def _tell(self, due: Due, error: Exception) -> None:
         _logger.error("the report of %s is not sent: %s", due.period.label, error)
