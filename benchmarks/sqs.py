@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aioboto3
 import msgspec
-from fireforget_aws.queue import SQSQueue
 
 from benchmarks.canned import CREDENTIALS, Canned, canned_aws
 from benchmarks.measure import Case, Rounds, interleave, ratio
@@ -25,6 +24,7 @@ from fireforget import FireForget, Settings
 from fireforget._settings import DispatchSettings
 from fireforget.abc import Event, Message, encode_event
 from fireforget_aws.access import Access
+from fireforget_aws.queue import SQSQueue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks.functions import table
+from benchmarks.canned import canned_aws
 from benchmarks.functions.throughput import VARIABLES
 from benchmarks.measure import Case, Rounds, Spread, interleave, ratio
 from benchmarks.report import TIMES, Section, Table, ratio_goal, time_rows
@@ -74,8 +74,8 @@ table, and writes. The table answers at once.
 
 def run() -> Section:
     """Measure."""
-    with table.running() as url:
-        cases = [Case(name, partial(_seconds, *program, url)) for name, program in PROGRAMS.items()]
+    with canned_aws() as aws:
+        cases = [Case(name, partial(_seconds, *program, aws.url)) for name, program in PROGRAMS.items()]
         rounds = asyncio.run(interleave(cases, ROUNDS, warmup=1))
     pairs = [(PROCESSOR, SDK), (ANSWER, WRITE), (REPORTER, EXTRA)]
     return Section(

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.functions import table
+from benchmarks.canned import canned_aws
 from benchmarks.functions.batch import MESSAGES, PACK_BYTES
 from benchmarks.functions.process import INVOCATIONS
 from benchmarks.measure import Case, interleave, ratio
@@ -63,9 +63,9 @@ class Found(msgspec.Struct):
 def run() -> Section:
     """Measure."""
     told: dict[str, list[Found]] = {FLOOR: [], OURS: []}
-    with table.running() as url:
+    with canned_aws() as aws:
         cases = [
-            Case(name, partial(_round, side, url, told[name])) for name, side in ((FLOOR, "floor"), (OURS, "ours"))
+            Case(name, partial(_round, side, aws.url, told[name])) for name, side in ((FLOOR, "floor"), (OURS, "ours"))
         ]
         rounds = asyncio.run(interleave(cases, ROUNDS, warmup=1))
     speed = ratio(rounds[FLOOR], rounds[OURS])
