@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fireforget import EventTypes, Settings
+from fireforget import EventTypes, ProcessingSettings, Settings
 from fireforget._backends import Roles
 from fireforget._dispatcher import Dispatcher
 from fireforget.abc import Outcome, Query, Refusal
@@ -53,7 +53,8 @@ class Line(Bench):
         self.shaky_store = faulty_store(self.store, store(self.clock))
         self.queue = self.shaky_queue
         roles = Roles(self.shaky_queue, self.letters, self.shaky_store)
-        self.worker = make_worker(roles, Settings(), EventTypes(), self.hooks, self.clock)
+        processing = ProcessingSettings(call_timeout=0.02)
+        self.worker = make_worker(roles, Settings(processing=processing), EventTypes(), self.hooks, self.clock)
         self.ids: list[str] = []
 
     @asynccontextmanager
@@ -165,6 +166,18 @@ async def test_whatever_the_store_does(tmp_path: Path, name: str) -> None:
         line.emit_some()
         await line.finish()
         await line.check()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fault", [adapters.stuck, adapters.late], ids=lambda fault: fault.__name__)
+async def test_a_store_that_never_answers_holds_nothing_for_ever(tmp_path: Path, fault: Fault) -> None:
+    line = Line(tmp_path, store=lambda _: [fault] * 5)
+    async with line.running():
+        line.emit_some()
+        await line.finish()
+        await line.check()
+
+    assert line.shaky_store.calls > 5
 
 
 @pytest.mark.asyncio
