@@ -67,7 +67,7 @@ capabilities: $(VENV)/.ready ## what the adapters can do and which promises they
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 
-soak: $(VENV)/.ready ## hurt a server 200 times and balance the books, into tests/faults/RESULTS.md
+soak: $(VENV)/.ready ## hurt a server 200 times, pile up 10,000,000 events, balance the books, into tests/faults/RESULTS.md
 	@$(run) tests.faults.soak $(ARGS)
 
 peers: build/peers/.ready ## what others deliver when the server ends, beside ours, into tests/faults/peers/RESULTS.md
