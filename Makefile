@@ -76,7 +76,9 @@ peers: build/peers/.ready ## what others deliver when the server ends, beside ou
 bench: $(VENV)/.ready ## measure against what our own libraries cost, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)
 
-bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events"
+# FREE_THREADED names the Python of an environment of a free-threaded build that has what fireforget needs, as made by
+# uv venv --python 3.14t build/free-threaded && uv pip install --python build/free-threaded --editable .
+bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events" FREE_THREADED=python
 	@build/peers/bin/python -m benchmarks.peers $(ARGS)
 
 lock: $(VENV)/.dependencies ## resolve the dependencies anew, into requirements/
