@@ -120,7 +120,7 @@ async def arrivals(port: int, rate: float, seconds: float, warmup: float, patien
         raise ConnectionError(message)
     first = began + warmup
     counted = [(asked, answered) for asked, answered in found if asked >= first]
-    return _answers([answered - asked for asked, answered in counted], counted[-1][1] - first)
+    return _answers([answered - asked for asked, answered in counted], max(seconds, counted[-1][1] - first))
 
 
 @asynccontextmanager
