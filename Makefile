@@ -70,7 +70,7 @@ capabilities: $(VENV)/.ready ## what the adapters can do and which promises they
 workflows: $(VENV)/.ready ## zizmor: what the workflows may do, and what they trust
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 
-soak: $(VENV)/.ready ## hurt a server 200 times and balance the books, into tests/faults/RESULTS.md
+soak: $(VENV)/.ready ## hurt a server 200 times, pile up 10,000,000 events, balance the books, into tests/faults/RESULTS.md
 	@$(run) tests.faults.soak $(ARGS)
 
 peers: build/peers/.ready ## what others deliver when the server ends, beside ours, into tests/faults/peers/RESULTS.md
@@ -79,7 +79,9 @@ peers: build/peers/.ready ## what others deliver when the server ends, beside ou
 bench: $(VENV)/.ready ## measure against what our own libraries cost, into benchmarks/RESULTS.md
 	@$(run) benchmarks $(ARGS)
 
-bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events"
+# FREE_THREADED names the Python of an environment of a free-threaded build that has what fireforget needs, as made by
+# uv venv --python 3.14t build/free-threaded && uv pip install --python build/free-threaded --editable .
+bench-peers: build/peers/.ready ## measure against other libraries, into benchmarks/PEERS.md; ARGS="--rounds 3 events" FREE_THREADED=python
 	@build/peers/bin/python -m benchmarks.peers $(ARGS)
 
 counterparts: build/ministack/.ready build/moto/.ready ## make what the tests of the clouds run against

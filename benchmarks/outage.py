@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from benchmarks.clock import ManualClock
+from benchmarks.held import allocated, anonymous
 from benchmarks.queues import NullQueue
 from benchmarks.report import Goal, Section, Table, duration, size
 from benchmarks.workload import EVENT, MEBIBYTE, new_fireforget, settings
@@ -116,7 +117,7 @@ def _outage(ff: FireForget, clock: ManualClock) -> list[Sample]:
 
 def _sample(ff: FireForget, second: int) -> Sample:
     directory = ff.settings.journal_directory
-    return Sample(second, second * EVENTS_A_SECOND, _allocated(directory), _anonymous())
+    return Sample(second, second * EVENTS_A_SECOND, allocated(directory), anonymous())
 
 
 def _catch_up(queue: NullQueue, clock: ManualClock) -> None:
@@ -135,16 +136,3 @@ def _let_run() -> None:
             await asyncio.sleep(0)
 
     shared_engine.submit(turns()).result()
-
-
-def _allocated(directory: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file())
-
-
-def _anonymous() -> int:
-    for line in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines():
-        name, _, rest = line.partition(":")
-        if name == "Anonymous":
-            return int(rest.split()[0]) * 1024
-    message = "the kernel does not say how much memory is anonymous: this benchmark needs Linux"
-    raise RuntimeError(message)

@@ -138,7 +138,7 @@ class Bench:
             self.store,
             self.letters,
             Intake(self.settings, enrichers, types=types or EventTypes()),
-            max_attempts=self.settings.max_attempts,
+            self.settings,
             hooks=self.hooks,
             clock=clock,
         )

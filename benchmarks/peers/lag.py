@@ -1,12 +1,16 @@
-"""How late the application's event loop becomes while the background thread drains a backlog."""
+"""How late the application's event loop becomes while the background thread drains a backlog.
+
+A round is a process of its own, which may be another Python: ``python -m benchmarks.peers.lag no`` prints its lags.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
+import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal
@@ -22,6 +26,7 @@ from fireforget._engine import BREATH_SECONDS, shared_engine
 if TYPE_CHECKING:
     from fireforget import FireForget
 
+ROOT: Final = Path(__file__).parents[2]
 ROUNDS: Final = 6
 EVENTS: Final = 100_000
 EVENTS_A_CONTEXT: Final = 5
@@ -46,46 +51,95 @@ interpreter's lock with the loop. Before each poll that would not block it pause
 which lets the application in; the last row is without that. Each round is a process of its own; the percentiles are
 those of all turns of all rounds. Turns count as long as there is something left to drain.
 """
+_ANOTHER: Final = """
+The second table is of a build of Python without that lock: of what `FREE_THREADED` names, the Python of an environment
+that has what fireforget needs. It runs the same code.
+"""
 
 
 def run(rounds: int = ROUNDS) -> Section:
-    """Measure."""
-    lags = asyncio.run(_rounds(rounds))
+    """Measure: with this Python and, where the variable ``FREE_THREADED`` names another one, with that.
+
+    Raises:
+        RuntimeError: A round failed; the message says how.
+    """
+    pythons = [python for python in (sys.executable, os.environ.get("FREE_THREADED")) if python]
+    lags = [asyncio.run(_rounds(python, rounds)) for python in pythons]
+    own = {name: percentiles(values) for name, values in lags[0].items()}
+    return Section(
+        title="Lag of the event loop",
+        method=_METHOD + (_ANOTHER if pythons[1:] else ""),
+        tables=[_table(*each) for each in zip(pythons, lags, strict=True)],
+        goals=[
+            Goal(
+                "p99 of the lag while draining, with the pauses ÷ without",
+                "<",
+                1.0,
+                own[PAUSING].p99 / own[RUSHING].p99,
+            )
+        ],
+    )
+
+
+Lags = dict[str, list[float]]
+"""By the name of a case, how late each turn of the loop came, in seconds."""
+
+
+def _table(python: str, lags: Lags) -> Table:
     found = {name: percentiles(values) for name, values in lags.items()}
     none = found[NOTHING]
     rows = [
         [name, f"{len(lags[name]):,}", *(duration(each) for each in (p.p50, p.p99, p.p999)), f"{p.p99 / none.p99:.2f}"]
         for name, p in found.items()
     ]
-    return Section(
-        title="Lag of the event loop",
-        method=_METHOD,
-        tables=[Table(("", "turns", "p50", "p99", "p99.9", "p99 ÷ that of the first"), rows)],
-        goals=[
-            Goal(
-                "p99 of the lag while draining, with the pauses ÷ without",
-                "<",
-                1.0,
-                found[PAUSING].p99 / found[RUSHING].p99,
-            )
-        ],
-    )
+    name = asyncio.run(_output(python, "name"))
+    return Table((name, "turns", "p50", "p99", "p99.9", "p99 ÷ that of the first"), rows)
 
 
-async def _rounds(rounds: int) -> dict[str, list[float]]:
-    lags: dict[str, list[float]] = {name: [] for name in _CASES}
+async def _rounds(python: str, rounds: int) -> Lags:
+    lags: Lags = {name: [] for name in _CASES}
 
     async def round_(name: str) -> float:
-        lags[name] += await asyncio.wrap_future(fresh.submit(_process, _CASES[name]))
+        lags[name] += msgspec.json.decode(await _output(python, _CASES[name]), type=list[float])
         return 0.0
 
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
-        await interleave([Case(name, partial(round_, name)) for name in _CASES], rounds, warmup=0)
+    await interleave([Case(name, partial(round_, name)) for name in _CASES], rounds, warmup=0)
     return lags
 
 
-def _process(draining: Draining) -> list[float]:
-    """The lags of one round, in a process that has done nothing else."""
+async def _output(python: str, what: str) -> str:
+    """What this module prints in a process that has done nothing else.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        python,
+        "-m",
+        __name__,
+        what,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        message = f"{python} -m {__name__} {what}: {errors.decode()[-2000:]}"
+        raise RuntimeError(message)
+    return output.decode().strip()
+
+
+def main(what: Draining | Literal["name"]) -> None:
+    """Print the lags of one round as JSON; or the name of the Python that runs this."""
+    if what == "name":
+        locked = getattr(sys, "_is_gil_enabled", lambda: True)()  # asked after the imports, any of which may enable it
+        print(f"Python {platform.python_version()}{'' if locked else ', free-threaded'}")
+    else:
+        print(msgspec.json.encode(_lags(what)).decode())
+
+
+def _lags(draining: Draining) -> list[float]:
     if draining == "without its pauses":
         shared_engine._breathe = False
     with tempfile.TemporaryDirectory() as directory:
@@ -117,3 +171,7 @@ async def _turns(queue: NullQueue, drained: int) -> list[float]:
             pass
         lags.append(perf_counter() - began - TICK_SECONDS)
     return lags
+
+
+if __name__ == "__main__":
+    main(msgspec.convert(sys.argv[1], Draining | Literal["name"]))

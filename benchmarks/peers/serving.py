@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from benchmarks.measure import Case, Spread, interleave, ratio, spread
-from benchmarks.peers.load import Answers, load
+from benchmarks.peers.load import Answers, arrivals, load
 from benchmarks.peers.shops import ANALYTICS_SECONDS, NONE, OURS, SIMPLE, WORK, WORK_OURS, WORK_SECONDS, WORKING
 from benchmarks.peers.sink import RemoteSink, remote_sink
 from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
 from fireforget.testing.faults import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 ROUNDS: Final = 6
 SECONDS: Final = 1.0
@@ -31,6 +33,9 @@ REST_SECONDS: Final = 0.2
 """After each load the next server waits until no event has arrived for so long: the last one still delivers."""
 SATURATING: Final = 32
 WORKING_CONNECTIONS: Final = 8
+RATES: Final = (1_000, 2_000, 4_000)
+"""Requests a second that arrive whatever the answers take; the first server could answer several times as many."""
+PERCENTILES: Final = ("p50", "p95", "p99")
 
 _PATIENCE: Final = 30.0
 _COLUMNS: Final = ("", "requests a second", "10–90 %", "of those of the first", "10–90 %", "p50", "p95", "p99")
@@ -47,14 +52,20 @@ event. Where each request sends one of its own, the service that takes it shares
 In the second, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
 or a model elsewhere) and leave {ANALYTICS_SECONDS * 1000:g} ms of analytics behind (they wait, too). With ours they run
 under `wait_until`, and an event goes to the journal.
+
+In the third, the requests of the first table arrive at a fixed rate, as long as the server is not saturated. They do
+not wait for each other (an open loop): the time of an answer counts from the moment at which its request was due, also
+where the server stood still then. The ratios compare each percentile with that of no event at the same rate.
 """
 
 
 def run(rounds: int = ROUNDS) -> Section:
     """Measure."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        simple = runner.run(_rounds(SIMPLE, SATURATING, rounds))
-        working = runner.run(_rounds(WORKING, WORKING_CONNECTIONS, rounds))
+        simple = runner.run(_rounds(SIMPLE, partial(load, connections=SATURATING), rounds))
+        working = runner.run(_rounds(WORKING, partial(load, connections=WORKING_CONNECTIONS), rounds))
+    with asyncio.Runner(loop_factory=_fine_loop) as runner:
+        arriving = {rate: runner.run(_rounds((NONE, OURS), partial(arrivals, rate=rate), rounds)) for rate in RATES}
     saturated, seeds = _rates(simple, OURS, NONE), _rates(working, WORK_OURS, WORK)
     return Section(
         title="A served request",
@@ -62,6 +73,9 @@ def run(rounds: int = ROUNDS) -> Section:
         tables=[
             Table((f"{SATURATING} connections", *_COLUMNS[1:]), _rows(simple)),
             Table((f"{WORKING_CONNECTIONS} connections", *_COLUMNS[1:]), _rows(working)),
+            Table(
+                ("arriving a second", "", *PERCENTILES, *(f"{each} ÷" for each in PERCENTILES)), _arrival_rows(arriving)
+            ),
         ],
         goals=[
             Goal("requests a second when saturated, ours ÷ no event", "≥", 0.95, saturated.median, between(saturated)),
@@ -99,17 +113,38 @@ def _rows(loads: Loads) -> list[list[str]]:
         row = [name, f"{rate.median:,.0f}", f"{rate.low:,.0f} – {rate.high:,.0f}"]
         part = _rates(loads, name, first)
         row += ["1", ""] if name == first else [f"{part.median:.2f}", between(part)]
-        rows.append(row + [duration(spread(_each(loads, name, each)).median) for each in ("p50", "p95", "p99")])
+        rows.append(row + [duration(spread(_each(loads, name, each)).median) for each in PERCENTILES])
     return rows
 
 
-async def _rounds(shops: Iterable[str], connections: int, rounds: int) -> Loads:
+def _arrival_rows(arriving: Mapping[int, Loads]) -> list[list[str]]:
+    rows = []
+    for rate, loads in arriving.items():
+        for name in loads:
+            row = [f"{rate:,}", name, *(duration(spread(_each(loads, name, each)).median) for each in PERCENTILES)]
+            for each in PERCENTILES:
+                times = ratio(_each(loads, name, each), _each(loads, NONE, each))
+                row.append("1" if name == NONE else f"{times.median:.2f} ({between(times)})")
+            rows.append(row)
+    return rows
+
+
+def _fine_loop() -> asyncio.AbstractEventLoop:
+    """A loop whose timers are finer than a millisecond, which those of epoll and of uvloop are not."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+Ask = Callable[..., Awaitable[Answers]]
+"""Loads a server, given its port, the seconds, and those of warm-up."""
+
+
+async def _rounds(shops: Iterable[str], ask: Ask, rounds: int) -> Loads:
     loads: Loads = {}
     with remote_sink() as sink, ExitStack() as stack:
         cases = []
         for name in shops:
             server = stack.enter_context(_served(name, sink.url))
-            run_ = partial(_load, server, connections, loads.setdefault(name, []))
+            run_ = partial(_load, server, ask, loads.setdefault(name, []))
             cases.append(Case(name, run_, partial(_rest, sink)))
         await interleave(cases, rounds, warmup=1)
     return {name: found[-rounds:] for name, found in loads.items()}
@@ -123,14 +158,14 @@ async def _rest(sink: RemoteSink) -> None:
         await asyncio.sleep(REST_SECONDS)
 
 
-async def _load(server: Server, connections: int, found: list[Answers]) -> float:
+async def _load(server: Server, ask: Ask, found: list[Answers]) -> float:
     """Load a server; the seconds for each request.
 
     Raises:
         ConnectionError: A request failed; the message has the end of the server's log.
     """
     try:
-        found.append(await load(server.port, connections, SECONDS, WARMUP_SECONDS))
+        found.append(await ask(server.port, seconds=SECONDS, warmup=WARMUP_SECONDS))
     except ConnectionError as error:
         message = f"{error}\n{server.log}"
         raise ConnectionError(message) from error

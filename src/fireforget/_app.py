@@ -89,6 +89,7 @@ class FireForget(Hooked, Emitter):
         self._runtime: Runtime | None = None
         self._beginning: asyncio.Task[None] | None = None
         self._started = False
+        self._own: dict[str, Journal] = {}  # the same journal, for no signal handler comes in between in `setdefault`
         self._neighbours: list[Journal] = []
         self._recovered = 0
         self._last_counts = Counts()
@@ -225,11 +226,10 @@ class FireForget(Hooked, Emitter):
 
     def _install(self, made: Journal) -> Journal:
         """Take a new journal into use, unless a signal handler that emits came in between with its own."""
-        journal: Journal | None = self._journal
-        if journal is not None:
+        self._journal = journal = self._own.setdefault("journal", made)
+        if journal is not made:
             made.close()
             return journal
-        self._journal = made
         self._trouble = None
         self._refusals.tell(made)
         self._started = False  # what ran without a journal is replaced
@@ -364,6 +364,7 @@ class FireForget(Hooked, Emitter):
         with _process.changing:
             runtime, self._runtime, self._started = self._runtime, None, False
             journal, self._journal = self._journal, None
+            self._own.clear()
             _process.members.pop(self, None)
         if runtime is not None:
             allowed = self.settings.processing.stop_seconds + _GRACE_SECONDS
@@ -494,6 +495,7 @@ class FireForget(Hooked, Emitter):
             if journal is not None:
                 journal.after_fork_in_child()
         self._journal = self._runtime = self._beginning = None
+        self._own.clear()
         self._neighbours, self._recovered, self._last_counts = [], 0, Counts()
         self._waker = NoWaker()
         self._started = False

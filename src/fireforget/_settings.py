@@ -125,6 +125,8 @@ class ProcessingSettings(_Section, frozen=True):
         embedded: Run the worker inside the application. Not set: only where the queue is a local one.
         max_attempts: Deliveries after which an unexpected failure is isolated event by event.
         enrich_timeout: Seconds that an enricher may take for one event before that counts as an unexpected failure.
+        call_timeout: Seconds after which a call of the store, the dead letters or the queue is cancelled and counts as
+            failed for now; a receive, so long after `wait_seconds`.
         retention_days: Days until a stored event expires; 0 for never.
         unknown_types: What becomes of an event whose type is not registered: ``"accept"`` or ``"refuse"``.
         batch: Most messages of one receive.
@@ -144,6 +146,7 @@ class ProcessingSettings(_Section, frozen=True):
     embedded: bool | None = None
     max_attempts: Count = 5
     enrich_timeout: Positive = 30.0
+    call_timeout: Positive = 30.0
     retention_days: Annotated[int, msgspec.Meta(ge=0)] = 90
     unknown_types: Literal["accept", "refuse"] = "accept"
     batch: Count = 10

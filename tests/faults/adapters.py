@@ -42,6 +42,12 @@ async def lost(call: Call, items: Sequence[Any]) -> Any:
     raise TransientError("connection reset")
 
 
+async def torn(call: Call, items: Sequence[Any]) -> Any:
+    """The service does half of what it was asked, and the connection breaks."""
+    await call(items[::2])
+    raise TransientError("broken pipe")
+
+
 async def late(call: Call, items: Sequence[Any]) -> Any:
     """The service does as it was asked, and answers when nobody listens any more."""
     await call(items)

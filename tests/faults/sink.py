@@ -8,6 +8,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+_LOOK_SECONDS: Final = 0.01
+"""How soon it notices that it is told to stop."""
+
 MARK: Final = re.compile(rb"mark-[0-9a-f]{32}-\d+")
 
 
@@ -24,7 +27,7 @@ class Sink(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.marks: set[bytes] = set()
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(_LOOK_SECONDS,), daemon=True)
         self._thread.start()
 
     def take(self, body: bytes) -> None:

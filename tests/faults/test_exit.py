@@ -61,6 +61,37 @@ def test_a_script_that_emits_last_of_all_is_drained(site: Site, sink: Sink, end:
     assert site.journals() == []
 
 
+def test_an_event_loop_that_is_closed_under_everything_costs_no_event(site: Site, sink: Sink) -> None:
+    site.run("""
+        import asyncio
+        from served import ff
+
+        number = 0
+
+        def emit():
+            global number
+            assert ff.emit("order", {"mark": f"mark-{0:032x}-{number}"})
+            number += 1
+
+        async def main(loop):
+            emit()
+            loop.stop()
+            await asyncio.Event().wait()
+
+        for _ in range(10):
+            loop = asyncio.new_event_loop()
+            loop.set_exception_handler(lambda loop, context: None)  # which tells of tasks that never ended
+            task = loop.create_task(main(loop))
+            loop.run_forever()
+            emit()
+            loop.close()
+            emit()
+        """)
+
+    assert sink.marks == marks(30)
+    assert site.journals() == []
+
+
 @pytest.mark.parametrize("server", ["daphne", "uvicorn"])
 def test_a_server_that_is_told_to_end_is_drained(site: Site, sink: Sink, server: str) -> None:
     need(server)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fireforget import EventTypes, Settings
+from fireforget import EventTypes, ProcessingSettings, Settings
 from fireforget._backends import Roles
 from fireforget._dispatcher import Dispatcher
 from fireforget.abc import Outcome, Query, Refusal
@@ -25,6 +25,9 @@ from tests.publishing import Bench
 
 OUTAGE = 600.0
 """Many times the longest backoff."""
+ENDLESS = 3600.0
+SOON = 0.02
+"""Seconds, by the loop's own clock, after which a call is given up: where none hangs, and where some do."""
 names = itertools.count()
 
 Faults = Callable[[ManualClock], Iterable[Fault]]
@@ -42,10 +45,18 @@ class Line(Bench):
         directory: For the dead-letter file.
         queue: What happens to the publish calls.
         store: What happens to the put calls.
+        timeout: Seconds after which a call of either is given up.
     """
 
-    def __init__(self, directory: Path, queue: Faults = lambda _: (), store: Faults = lambda _: ()) -> None:
-        super().__init__(directory, publish_timeout=0.02)
+    def __init__(
+        self,
+        directory: Path,
+        queue: Faults = lambda _: (),
+        store: Faults = lambda _: (),
+        timeout: float = ENDLESS,
+    ) -> None:
+        super().__init__(directory, publish_timeout=timeout)
+        self.timeout = timeout
         name = f"line-{next(names)}"
         self.letters = MemoryDeadLetters(name, clock=self.clock)
         self.store = MemoryStore(name, clock=self.clock)
@@ -53,7 +64,8 @@ class Line(Bench):
         self.shaky_store = faulty_store(self.store, store(self.clock))
         self.queue = self.shaky_queue
         roles = Roles(self.shaky_queue, self.letters, self.shaky_store)
-        self.worker = make_worker(roles, Settings(), EventTypes(), self.hooks, self.clock)
+        processing = ProcessingSettings(call_timeout=timeout)
+        self.worker = make_worker(roles, Settings(processing=processing), EventTypes(), self.hooks, self.clock)
         self.ids: list[str] = []
 
     @asynccontextmanager
@@ -75,7 +87,8 @@ class Line(Bench):
         async with asyncio.timeout(50):
             while self.counts.pending or await self.waiting():
                 await self.pass_time(20)
-                await asyncio.sleep(0.03)  # a call that hangs is given up by the loop's own clock
+                if self.timeout == SOON:
+                    await asyncio.sleep(1.5 * SOON)
 
     async def waiting(self) -> int:
         depth = await self.shaky_queue.depth()
@@ -112,7 +125,8 @@ SERVICES: dict[str, Faults] = {
     "slow": lambda clock: [adapters.slow(clock, 20.0)] * 5,
     "throttling": often(adapters.throttled),
     "success, and the connection lost": often(adapters.lost),
-    "now and then everything": often(adapters.down, adapters.through, adapters.lost, adapters.throttled),
+    "half of it, and the connection lost": often(adapters.torn),
+    "now and then everything": often(adapters.down, adapters.through, adapters.torn, adapters.lost, adapters.throttled),
 }
 
 
@@ -133,7 +147,7 @@ async def test_whatever_the_queue_does(tmp_path: Path, name: str) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fault", [adapters.half, adapters.stuck, adapters.late], ids=lambda fault: fault.__name__)
 async def test_a_queue_that_takes_some_or_never_answers(tmp_path: Path, fault: Fault) -> None:
-    line = Line(tmp_path, queue=lambda _: [fault] * 3)
+    line = Line(tmp_path, queue=lambda _: [fault] * 3, timeout=SOON)
     async with line.running():
         line.emit_some()
         await line.finish()
@@ -168,6 +182,18 @@ async def test_whatever_the_store_does(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("fault", [adapters.stuck, adapters.late], ids=lambda fault: fault.__name__)
+async def test_a_store_that_never_answers_holds_nothing_for_ever(tmp_path: Path, fault: Fault) -> None:
+    line = Line(tmp_path, store=lambda _: [fault] * 5, timeout=SOON)
+    async with line.running():
+        line.emit_some()
+        await line.finish()
+        await line.check()
+
+    assert line.shaky_store.calls > 5
+
+
+@pytest.mark.asyncio
 async def test_what_the_store_refuses_for_good_is_a_dead_letter_with_its_reason(tmp_path: Path) -> None:
     line = Line(tmp_path, store=lambda _: itertools.repeat(_refuse_poison_record))
     async with line.running():
@@ -180,7 +206,7 @@ async def test_what_the_store_refuses_for_good_is_a_dead_letter_with_its_reason(
         ]
 
 
-KINDS = [adapters.through, adapters.down, adapters.throttled, adapters.lost]
+KINDS = [adapters.through, adapters.down, adapters.throttled, adapters.lost, adapters.torn]
 FAULTS = st.lists(st.sampled_from(KINDS), max_size=15)
 
 

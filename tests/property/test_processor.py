@@ -170,7 +170,7 @@ def test_worked_on_by_a_worker(sent: list[tuple[str, list[Kind]]], patience: int
         worker = Worker(world.queue, world.bench.processor, world.bench.settings, clock=world.clock)
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)
-            for _ in range(100):
+            for _ in range(500):
                 await world.clock.run(30)
                 depth = await world.queue.depth()
                 if (depth.visible, depth.in_flight) == (0, 0):

@@ -39,6 +39,11 @@ def query_types() -> EventTypes:
     return types
 
 
+async def stuck(*_arguments: object, **_keywords: object) -> None:
+    """A service that never answers."""
+    await anyio.sleep_forever()
+
+
 class TestStoring:
     async def test_all_messages_of_a_call_are_written_at_once(self) -> None:
         """One put for several messages of several keys."""
@@ -473,6 +478,34 @@ class TestTransientFailures:
         assert await bench.process(message(event(1)), attempt=1000) == ["retry"]
         assert bench.letters.kept == {}
         assert "returned no sequence of refusals" in str(bench.errors[0])
+
+    async def test_a_store_that_never_answers_is_given_up_and_buries_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its messages go back, whatever the attempt: no worker holds them for ever."""
+        bench = Bench(settings=ProcessingSettings(call_timeout=0.01))
+        sent = [message(event(number), key=str(number)) for number in range(4)]
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store, "put", stuck)
+            assert await bench.process(*sent, attempt=1000) == ["retry"] * 4
+        assert await bench.process(*sent, attempt=1001) == ["ack"] * 4
+        assert bench.letters.kept == {}
+        late = "the store's put: no answer within call_timeout = 0.01 s"
+        assert [str(error) for error in bench.errors] == [late] * 3, "the call for all, and two for single messages"
+        assert [record.getMessage() for record in caplog.records] == [
+            f"the store fails and messages wait in the queue: TransientError: {bench.errors[0]}",
+            "the store works again",
+        ]
+
+    async def test_dead_letters_that_never_answer_are_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What could not be buried comes again, and what is behind it; the other lanes are done."""
+        bench = Bench(settings=ProcessingSettings(call_timeout=0.01))
+        monkeypatch.setattr(bench.letters, "put", stuck)
+        sent = [message(broken(1)), message(event(2)), message(event(3), key="other")]
+        assert await bench.process(*sent) == ["retry", "retry", "ack"]
+        assert [str(error) for error in bench.errors] == [
+            "the dead letters' put: no answer within call_timeout = 0.01 s"
+        ]
 
     async def test_a_store_that_is_down_is_not_hammered(self) -> None:
         """After the call for all and two for single messages the rest are spared."""

@@ -18,8 +18,9 @@ from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
 from fireforget.processing import Enricher, Intake, Processor, Totals, Worker
 from fireforget.processing.hands import Hands
 from fireforget.processing.leases import Leases
+from fireforget.processing.patience import Patience
 from fireforget.processing.settler import Settler
-from tests.pipeline import Bench, Raising, SteppingClock, broken, event, message, settle, unused_name, uuid
+from tests.pipeline import Bench, Failure, Raising, SteppingClock, broken, event, message, settle, unused_name, uuid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 SETTINGS = ProcessingSettings(batch=10, lease_seconds=30, wait_seconds=5, concurrency=4, stop_seconds=10)
+PATIENCE = Patience(30)
 
 
 class TestedQueue(MemoryQueue):
@@ -42,6 +44,7 @@ class TestedQueue(MemoryQueue):
         super().__init__(name, clock=clock)
         self.failure: Exception | None = None
         self.failing = ""
+        self.stuck = ""
         self.received: list[float] = []
         self.acks: list[list[str]] = []
         self.nacks: list[tuple[list[str], float]] = []
@@ -54,29 +57,32 @@ class TestedQueue(MemoryQueue):
         """Let one kind of call raise from now on."""
         self.failing, self.failure = call, error
 
-    def _check(self, call: str) -> None:
+    async def _check(self, call: str) -> None:
+        if self.stuck == call:
+            self.stuck = ""
+            await anyio.sleep_forever()
         if self.failure is not None and self.failing == call:
             raise self.failure
 
     async def receive(self, limit: int, *, wait: float, lease: float) -> Sequence[Delivery]:
         self.received.append(self._at.seconds)
-        self._check("receive")
+        await self._check("receive")
         return await super().receive(limit, wait=wait, lease=lease)
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         self.acks.append([delivery.message.id for delivery in deliveries])
         await self._at.sleep(self.ack_seconds)
-        self._check("ack")
+        await self._check("ack")
         await super().ack(deliveries)
 
     async def nack(self, deliveries: Sequence[Delivery], *, delay: float = 0.0) -> None:
         self.nacks.append(([delivery.message.id for delivery in deliveries], delay))
-        self._check("nack")
+        await self._check("nack")
         await super().nack(deliveries, delay=delay)
 
     async def extend(self, deliveries: Sequence[Delivery], lease: float) -> Sequence[Delivery]:
         self.extensions.append(self._at.seconds)
-        self._check("extend")
+        await self._check("extend")
         kept = [delivery for delivery in deliveries if delivery.message.id not in self.lost]
         return await super().extend(kept, lease)
 
@@ -139,6 +145,12 @@ class Stage:
 def lanes(*keys: str) -> list[Message]:
     """One message of one event for each key, numbered from 0."""
     return [message(event(number), key=key, id_=str(number)) for number, key in enumerate(keys)]
+
+
+def once(error: Exception) -> Failure:
+    """The first call fails."""
+    errors = iter([error])
+    return lambda record: next(errors, None)
 
 
 class TestWork:
@@ -437,6 +449,22 @@ class TestTrouble:
             await stage.clock.run(1)
             assert stage.stored == [uuid(0)]
 
+    @pytest.mark.parametrize("call", ["receive", "ack", "nack", "extend"])
+    async def test_a_queue_that_never_answers_once_holds_nothing_up(self, call: str) -> None:
+        """The call is given up; what it was about comes again when its lease ends."""
+        stage = Stage(settings=msgspec.structs.replace(SETTINGS, call_timeout=0.01, lease_seconds=8))
+        stage.queue.capabilities = msgspec.structs.replace(stage.queue.capabilities, delayed_nack=False)
+        stage.queue.stuck = call
+        stage.bench.store.failure = once(TransientError("down", retry_after=6))
+        await stage.publish(*lanes("a"))
+        async with stage.running():
+            given_up = f"the queue's {call}: no answer within call_timeout = 0.01 s"
+            with anyio.fail_after(20):
+                while given_up not in map(str, stage.bench.errors) or await stage.unsettled() != (0, 0):
+                    await stage.clock.run(1)
+                    await anyio.sleep(0.002)  # a call that hangs is given up by the loop's own clock
+            assert stage.stored == [uuid(0)]
+
     async def test_a_closed_queue_ends_the_worker(self) -> None:
         """There is nothing to wait for."""
         stage = Stage()
@@ -651,8 +679,8 @@ class TestHands:
         bench = Bench(gate, clock=clock)
         queue = MemoryQueue(unused_name(), clock=clock)
         await queue.publish(lanes("a", "b", "c"))
-        leases = Leases(queue, 30, bench.hooks, clock)
-        settler = Settler(queue, leases, bench.hooks, Totals())
+        leases = Leases(queue, 30, PATIENCE, bench.hooks, clock)
+        settler = Settler(queue, leases, PATIENCE, bench.hooks, Totals())
         async with anyio.create_task_group() as group:
             hands = Hands(group, 1, bench.processor, settler, leases, clock)
             for _ in range(3):
@@ -669,9 +697,10 @@ class TestHands:
         bench = Bench(clock=clock)
         queue = TestedQueue(unused_name(), clock)
         await queue.publish(lanes("a"))
-        leases = Leases(queue, 30, bench.hooks, clock)
+        leases = Leases(queue, 30, PATIENCE, bench.hooks, clock)
         async with anyio.create_task_group() as group:
-            hands = Hands(group, 1, bench.processor, Settler(queue, leases, bench.hooks, Totals()), leases, clock)
+            settler = Settler(queue, leases, PATIENCE, bench.hooks, Totals())
+            hands = Hands(group, 1, bench.processor, settler, leases, clock)
             await hands.let_go()
             await hands.take(await queue.receive(1, wait=0, lease=30))
         assert queue.nacks == [(["0"], 0.0)]

@@ -35,8 +35,7 @@ def make_processor(
     """
     enrichers = load_plugin(settings.plugin)
     intake = Intake(settings.processing, enrichers, types=types, secret=settings.secret_bytes)
-    attempts = settings.processing.max_attempts
-    return Processor(store, dead_letters, intake, max_attempts=attempts, hooks=hooks, clock=clock)
+    return Processor(store, dead_letters, intake, settings.processing, hooks=hooks, clock=clock)
 
 
 def make_worker(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
     from fireforget.abc import Delivery, Queue
+    from fireforget.processing.patience import Patience
 
 _SLACK: Final = 0.01
 """Share of a lease by which it may be renewed early, so that those of about one age share a call."""
@@ -33,13 +34,15 @@ class Leases:
     Args:
         queue: Renews them.
         seconds: Length of a lease.
+        patience: How long the queue may take to answer.
         hooks: Is told of errors.
         clock: Time and sleep.
     """
 
-    def __init__(self, queue: Queue, seconds: float, hooks: Hooks, clock: Clock) -> None:
+    def __init__(self, queue: Queue, seconds: float, patience: Patience, hooks: Hooks, clock: Clock) -> None:
         self._queue = queue
         self._seconds = seconds
+        self._patience = patience
         self._hooks = hooks
         self._clock = clock
         self._held: dict[str, _Hold] = {}
@@ -74,7 +77,8 @@ class Leases:
 
     async def _renew(self, due: dict[str, _Hold]) -> None:
         try:
-            renewed = await self._queue.extend([hold.delivery for hold in due.values()], self._seconds)
+            extension = self._queue.extend([hold.delivery for hold in due.values()], self._seconds)
+            renewed = await self._patience.answer(extension, "the queue's extend")
         except Exception as error:  # noqa: BLE001 - of whatever kind: the lease lasts a while yet
             self._renewing.failed(error)
             self._hooks.error(error)

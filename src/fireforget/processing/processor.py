@@ -12,12 +12,14 @@ import anyio.lowlevel
 from fireforget._clock import SystemClock
 from fireforget._event import split_batch
 from fireforget._hooks import Hooks
+from fireforget._settings import ProcessingSettings
 from fireforget._telemetry import PROCESS_SECONDS, PROCESS_SPAN, PROCESSED, Telemetry
 from fireforget.abc import Refusal
 from fireforget.errors import AdapterError, EventError, TransientError
 from fireforget.processing.backoff import hint_of
 from fireforget.processing.batch import Batch, Parcel
 from fireforget.processing.condition import Condition, describe
+from fireforget.processing.patience import Patience
 from fireforget.processing.tally import Tally
 
 if TYPE_CHECKING:
@@ -51,8 +53,8 @@ class Processor:
     with the traceback.
 
     *Transient*: an enricher raised `TransientError`; or the store or the dead letters raised an
-    `AdapterError`, which is about them and never about an event. The message goes back, and never becomes a
-    dead letter for it.
+    `AdapterError`, which is about them and never about an event, or did not answer in time. The message goes
+    back, and never becomes a dead letter for it.
 
     When a message goes back, so do the later ones of its key in the same call, and only those. What had been
     written of it is written again, without harm. The rest of the call is written with one `Store.put`; only
@@ -67,7 +69,7 @@ class Processor:
         store: Where events go.
         dead_letters: Where events go that cannot be processed.
         intake: What happens to one event before it is stored.
-        max_attempts: Deliveries after which an unexpected failure is isolated, 1 or more.
+        settings: `max_attempts` and `call_timeout` count here. None for the defaults.
         hooks: Is told of dead letters and of errors.
         clock: Time; None for the machine's own.
     """
@@ -77,8 +79,8 @@ class Processor:
         store: Store,
         dead_letters: DeadLetters,
         intake: Intake,
+        settings: ProcessingSettings | None = None,
         *,
-        max_attempts: int = 5,
         hooks: Hooks | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -86,7 +88,9 @@ class Processor:
         self.stored = self.dead_lettered = 0
         self._dead_letters = dead_letters
         self._intake = intake
-        self._max_attempts = max_attempts
+        settings = settings or ProcessingSettings()
+        self._max_attempts = settings.max_attempts
+        self._patience = Patience(settings.call_timeout)
         self._hooks = hooks or Hooks()
         self._clock = clock or SystemClock()
         self._telemetry = Telemetry()
@@ -226,7 +230,7 @@ class Processor:
         if not records:
             return None
         try:
-            refusals = _checked(await self.store.put(records))
+            refusals = _checked(await self._patience.answer(self.store.put(records), "the store's put"))
         except Exception as error:  # noqa: BLE001 - what it means depends on the kind, and on the attempt
             self._storing.failed(error)
             self._hooks.error(error)
@@ -242,7 +246,8 @@ class Processor:
         for parcel in batch.standing():
             for message, reason in parcel.dead:
                 try:
-                    await self._dead_letters.put(message, reason, attempts=parcel.delivery.attempt)
+                    burial = self._dead_letters.put(message, reason, attempts=parcel.delivery.attempt)
+                    await self._patience.answer(burial, "the dead letters' put")
                 except Exception as error:  # noqa: BLE001 - what is kept nowhere must come again
                     self._burying.failed(error)
                     self._hooks.error(error)

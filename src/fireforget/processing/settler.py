@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fireforget._hooks import Hooks
     from fireforget.abc import Delivery, Queue
     from fireforget.processing.leases import Leases
+    from fireforget.processing.patience import Patience
     from fireforget.processing.totals import Totals
 
 
@@ -21,13 +22,15 @@ class Settler:
     Args:
         queue: Where they came from.
         leases: Know the newest form of each, and which were lost.
+        patience: How long the queue may take to answer.
         hooks: Is told of errors.
         totals: What is settled is added to them.
     """
 
-    def __init__(self, queue: Queue, leases: Leases, hooks: Hooks, totals: Totals) -> None:
+    def __init__(self, queue: Queue, leases: Leases, patience: Patience, hooks: Hooks, totals: Totals) -> None:
         self._queue = queue
         self._leases = leases
+        self._patience = patience
         self._hooks = hooks
         self._totals = totals
         self._done: list[Delivery] = []
@@ -48,7 +51,7 @@ class Settler:
         try:
             while self._done:
                 done, self._done = self._done, []
-                if await self._settle(self._queue.ack(done)):
+                if await self._settle(self._queue.ack(done), "the queue's ack"):
                     self._totals.messages += len(done)
                     self._totals.events += sum(delivery.message.count for delivery in done)
         finally:
@@ -57,13 +60,13 @@ class Settler:
     async def nack(self, deliveries: Iterable[Delivery], delay: float = 0.0) -> None:
         """Give back, to come again after `delay` seconds where the queue can do that."""
         back = self._leases.release(deliveries)
-        if back and await self._settle(self._queue.nack(back, delay=delay)):
+        if back and await self._settle(self._queue.nack(back, delay=delay), "the queue's nack"):
             self._totals.returned += len(back)
 
-    async def _settle(self, call: Awaitable[None]) -> bool:
+    async def _settle(self, call: Awaitable[None], what: str) -> bool:
         """Says whether the queue did it."""
         try:
-            await call
+            await self._patience.answer(call, what)
         except Exception as error:  # noqa: BLE001 - of whatever kind, nothing is lost
             self._settling.failed(error)
             self._hooks.error(error)

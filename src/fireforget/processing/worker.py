@@ -19,6 +19,7 @@ from fireforget.processing.condition import Condition
 from fireforget.processing.deadline import within
 from fireforget.processing.hands import Hands
 from fireforget.processing.leases import Leases
+from fireforget.processing.patience import Patience
 from fireforget.processing.settler import Settler
 from fireforget.processing.totals import Totals
 
@@ -45,8 +46,8 @@ class Worker:
     Args:
         queue: Where deliveries come from.
         processor: What processes them; its store is the one that is purged.
-        settings: `batch`, `lease_seconds`, `wait_seconds`, `concurrency`, `stop_seconds` and `purge_seconds` count
-            here. None for the defaults.
+        settings: `batch`, `lease_seconds`, `wait_seconds`, `call_timeout`, `concurrency`, `stop_seconds` and
+            `purge_seconds` count here. None for the defaults.
         hooks: Is told of errors.
         clock: Time, sleep and chance; None for the machine's own.
         chores: What else runs as long as the worker does, and is cancelled with it.
@@ -72,6 +73,7 @@ class Worker:
         check_lease(self._settings.lease_seconds, queue.capabilities)
         self._hooks = hooks or Hooks()
         self._clock = clock or SystemClock()
+        self._patience = Patience(self._settings.call_timeout)
         self._totals = Totals()
         self._hands: Hands | None = None
         self._stopping = False
@@ -90,8 +92,8 @@ class Worker:
         if self._stopping:
             return
         self._ended = anyio.Event()
-        leases = Leases(self._queue, self._settings.lease_seconds, self._hooks, self._clock)
-        settler = Settler(self._queue, leases, self._hooks, self._totals)
+        leases = Leases(self._queue, self._settings.lease_seconds, self._patience, self._hooks, self._clock)
+        settler = Settler(self._queue, leases, self._patience, self._hooks, self._totals)
         try:
             async with anyio.create_task_group() as chores:
                 self._life = chores.cancel_scope
@@ -153,7 +155,8 @@ class Worker:
     async def _take(self, hands: Hands, wait: float) -> bool:
         """Receive once, and have it begun; says whether there was anything."""
         try:
-            deliveries = await self._queue.receive(self._settings.batch, wait=wait, lease=self._settings.lease_seconds)
+            call = self._queue.receive(self._settings.batch, wait=wait, lease=self._settings.lease_seconds)
+            deliveries = await self._patience.answer(call, "the queue's receive", waits=wait)
         except Exception as error:
             self._receiving.failed(error)
             raise
@@ -187,10 +190,14 @@ class Worker:
             await self._clock.sleep(wait)
             wait = self._settings.purge_seconds
             try:
-                while await self._processor.store.purge(_PURGED_AT_ONCE) >= _PURGED_AT_ONCE:
+                while await self._purge_some() >= _PURGED_AT_ONCE:
                     await anyio.lowlevel.checkpoint()
             except Exception as error:  # noqa: BLE001 - of whatever kind, there is a next time
                 self._purging.failed(error)
                 self._hooks.error(error)
             else:
                 self._purging.works()
+
+    async def _purge_some(self) -> int:
+        call = self._processor.store.purge(_PURGED_AT_ONCE)
+        return await self._patience.answer(call, "the store's purge")

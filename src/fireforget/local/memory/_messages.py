@@ -139,7 +139,7 @@ class Messages:
                 yield place, entry
 
 
-_lock: Final = threading.Lock()
+_lock: Final = threading.RLock()  # a signal handler may emit, and so need the queue, while the first emit makes it
 _named: Final[WeakValueDictionary[str, Messages]] = WeakValueDictionary()
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fireforget.abc import DeadLetter
 
 _ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_LOOK_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.02
 
 
 class _Found(msgspec.Struct):
