@@ -10,6 +10,7 @@ import atexit
 import importlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -69,9 +70,15 @@ class Engine:
         return self._thread is threading.current_thread()
 
     def start(self) -> None:
-        """Start the thread if it does not run. Does not wait for the loop."""
+        """Start the thread if it does not run. Does not wait for the loop.
+
+        Raises:
+            RuntimeError: Threads cannot be started any more.
+        """
         if self.running:
             return
+        if sys.is_finalizing():  # before Python 3.12 a start would wait for a thread that never comes up
+            raise RuntimeError("the interpreter is ending: no thread can be started")
         with self._lock:
             self._register_exit()  # not by the thread itself: the program may end before it gets there
             if self.running:

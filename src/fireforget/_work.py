@@ -227,8 +227,9 @@ def _count(outcome: str) -> None:
     if _telemetry_of_work.knows(_telemetry.TASKS):
         count()
     else:  # in the background: the first measurement loads OpenTelemetry
-        shared_engine.start()
-        shared_engine.call(count)
+        with suppress(RuntimeError):  # at the very end of the interpreter nobody is left to count for
+            shared_engine.start()
+            shared_engine.call(count)
 
 
 def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:

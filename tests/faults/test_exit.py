@@ -62,8 +62,10 @@ def test_a_script_that_emits_last_of_all_is_drained(site: Site, sink: Sink, end:
 
 
 def test_an_event_loop_that_is_closed_under_everything_costs_no_event(site: Site, sink: Sink) -> None:
+    """Work that it had not finished ends with it, and holds the end of the program up no longer."""
     site.run("""
         import asyncio
+        from fireforget import current_context
         from served import ff
 
         number = 0
@@ -73,8 +75,13 @@ def test_an_event_loop_that_is_closed_under_everything_costs_no_event(site: Site
             assert ff.emit("order", {"mark": f"mark-{0:032x}-{number}"})
             number += 1
 
+        async def never():
+            await asyncio.Event().wait()
+
         async def main(loop):
             emit()
+            current_context().wait_until(never())
+            await asyncio.sleep(0)
             loop.stop()
             await asyncio.Event().wait()
 
