@@ -19,7 +19,7 @@ from fireforget_aws import _table_layout as layout
 from fireforget_aws.access import Access
 from fireforget_aws.store import DynamoDBStore
 from tests.counterparts.aws import Counterpart
-from tests.tables import new_table
+from tests.counterparts.tables import new_table
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from fireforget.testing import Place, StoreConformance
 from fireforget_aws.access import Access
 from fireforget_aws.store import DynamoDBStore
 from tests.counterparts.aws import NOWHERE, Counterpart
-from tests.tables import later, new_table
+from tests.counterparts.tables import later, new_table
 
 
 async def on(server: Counterpart, *, shards: int, sessions_index: bool) -> Place:

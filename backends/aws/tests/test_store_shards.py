@@ -16,7 +16,7 @@ from fireforget.testing.events import NOON, event, uuid7
 from fireforget_aws.access import Access
 from fireforget_aws.store import DynamoDBStore
 from tests.counterparts.aws import Counterpart
-from tests.tables import later, new_table
+from tests.counterparts.tables import later, new_table
 
 WIDTH = 3
 """Days of a scenario."""
