@@ -34,6 +34,9 @@ _logger: Final = logging.getLogger("fireforget")
 
 Shipment = tuple[Lanes, Lane, "Pack"]
 
+PRESSING_FULLNESS: Final = 0.5
+"""Of a journal: from here on its events are delivered without regard for the application, so that none is refused."""
+
 LOOK_SECONDS: Final = 0.05
 """How often the journal is looked at while a pack lingers: events that join it wake nobody, and may fill it."""
 
@@ -97,6 +100,18 @@ class Dispatcher:
     def pending(self) -> int:
         """Accepted events that are not settled, those of adopted journals included."""
         return sum(lanes.pending for lanes in self._sources)
+
+    @property
+    def pressed(self) -> bool:
+        """Must events be delivered now, even at the application's expense? Not where the queue does not take them."""
+        if self.breaker.seconds_until_call() > 0:
+            return False
+        now = self._clock.monotonic()
+        ready = [lane.oldest for _, lane in self._waiting() if lane.not_before <= now]
+        since = self._clock.time_ns() - round(self._settings.defer_seconds * 1e9)
+        return any(oldest is not None and oldest.time_ns <= since for oldest in ready) or (
+            bool(ready) and any(lanes.journal.fullness >= PRESSING_FULLNESS for lanes in self._sources)
+        )
 
     async def run(self) -> None:
         """Dispatch until cancelled.

@@ -55,6 +55,11 @@ class Lane:
         """Is there nothing to publish in the window?"""
         return not self.entries and not self.packs
 
+    @property
+    def oldest(self) -> Entry | None:
+        """The first entry of the window that is not settled."""
+        return self.packs[0].entries[0] if self.packs else self.entries[0] if self.entries else None
+
 
 class Lanes:
     """All lanes of one journal.
@@ -143,7 +148,7 @@ class Lanes:
     def has_settled(self, end: Position) -> bool:
         """Is no event before this place pending any more?"""
         for lane in self._lanes:
-            oldest = lane.packs[0].entries[0] if lane.packs else lane.entries[0] if lane.entries else None
+            oldest = lane.oldest
             if oldest is not None and oldest.position < end:
                 return False
             if lane.behind is not None and lane.behind.position < end and not lane.behind.at_end:

@@ -255,6 +255,11 @@ class Appender:
             self._chain.handing.release()
 
     @property
+    def fullness(self) -> float:
+        """The share of `max_bytes` that is in use."""
+        return self.bytes_used / self._options.max_bytes
+
+    @property
     def bytes_used(self) -> int:
         """Bytes of all segment files."""
         spares = sum(spare.file.size for spare in tuple(self._spares))

@@ -1,0 +1,101 @@
+"""The application comes first: how much of the interpreter's time the background thread takes.
+
+Both need the interpreter's lock. What the application leaves of a processor, the background may have; where it leaves
+nothing, a small share is taken all the same, so that delivery is slow but never starves. The rest of the time the
+events are where they are safe, in the journal. It is not given way where somebody waits for the background, as a drain
+does, nor where what is deferred has grown old, or so much that the journal would fill.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAST_SHARE: Final = 0.05
+"""Of a processor, for the background, however busy the application is."""
+
+LOOK_SECONDS: Final = 0.05
+"""How often it is looked how busy the application is, and whether it must be given way."""
+
+MOST_PAUSE_SECONDS: Final = 0.02
+"""The longest pause: a drain that begins meanwhile waits for its end. One step of a millisecond earns it."""
+
+_MOST_OWED_SECONDS: Final = 0.2
+"""So much is made up for at most, should a step have been a long one."""
+
+
+_WAITED: Final = Path("/proc/self/schedstat")
+"""Linux tells there, for the main thread, for how many nanoseconds it ran, and for how many it was ready to."""
+
+
+def wanted() -> float:
+    """Processor time of the process, in seconds, and what its main thread would have had on an idle machine."""
+    try:
+        waited = int(_WAITED.read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        waited = 0.0
+    return time.process_time() + waited
+
+
+class Pace:
+    """Tells the background thread when to pause. All but `hurry` and `relax` is called in that thread alone.
+
+    Args:
+        now: The time, in seconds.
+        own: Processor time of the thread that asks, in seconds.
+        whole: Processor time that the process had or wanted, in seconds.
+
+    Attributes:
+        pressed: Asked now and then whether what is deferred must be delivered now; any may say so.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.perf_counter,
+        own: Callable[[], float] = time.thread_time,
+        whole: Callable[[], float] = wanted,
+    ) -> None:
+        self._now, self._own, self._whole = now, own, whole
+        self.pressed: list[Callable[[], bool]] = []
+        self._waiting: set[object] = set()
+        self._looked: tuple[float, float, float] | None = None
+        self._at = self._worked = self._owed = 0.0
+        self._rest = 0.0  # seconds of rest that a second of work earns
+
+    def hurry(self, who: object) -> None:
+        """Somebody waits for the background: give way no more. From any thread."""
+        self._waiting.add(who)
+
+    def relax(self, who: object) -> None:
+        """Who waited waits no more. From any thread."""
+        self._waiting.discard(who)
+
+    def pause(self) -> float:
+        """For how long to sleep before the next step, in seconds."""
+        now, worked = self._now(), self._own()
+        if self._looked is None:
+            self._looked = now, worked, self._whole()
+        else:
+            work = worked - self._worked
+            owed = self._owed + work * self._rest - (now - self._at - work)
+            self._owed = min(max(owed, 0.0), _MOST_OWED_SECONDS)
+        self._at, self._worked = now, worked
+        if now - self._looked[0] >= LOOK_SECONDS:
+            self._look(*self._looked, now, worked)
+        return 0.0 if self._waiting else min(self._owed, MOST_PAUSE_SECONDS)
+
+    def _look(self, before: float, worked_before: float, whole_before: float, now: float, worked: float) -> None:
+        """Find out what the application leaves."""
+        whole = self._whole()
+        self._looked = now, worked, whole
+        work = worked - worked_before
+        elsewhere = whole - whole_before - work
+        left = 1.0 - elsewhere / max(now - before - work, 1e-9)
+        if self._waiting or any(pressed() for pressed in self.pressed):
+            self._rest = self._owed = 0.0
+        else:
+            self._rest = 1.0 / max(left, LEAST_SHARE) - 1.0
