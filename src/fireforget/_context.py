@@ -97,7 +97,7 @@ class ExecutionContext:
             TypeError: It is not awaitable.
             ValueError: There is no such `start`.
         """
-        from fireforget._work import Job, home_of
+        from fireforget._work import Job
 
         if start not in {"now", "after_response"}:
             message = f"start is 'now' or 'after_response', not {start!r}"
@@ -106,8 +106,8 @@ class ExecutionContext:
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)
         self.prepare()
-        job = Job(awaitable, home_of(self._loop), self.on_error)
-        self._jobs = [*(known for known in self._jobs if not known.done.done()), job]
+        job = Job(awaitable, self._loop, self.on_error)
+        self._jobs = [*[known for known in self._jobs if not known.ended], job] if self._jobs else [job]
         if start == "after_response" and self._open:
             self._held.append(partial(copy_context().run, job.start))
         else:
