@@ -72,7 +72,7 @@ class DispatchSettings(_Section, frozen=True):
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     pack_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
-    linger_seconds: Seconds = 0.05
+    linger_seconds: Seconds = 0.25
     defer_seconds: Seconds = 10.0
     publish_concurrency: Count = 4
     publish_timeout: Positive = 30.0
