@@ -221,10 +221,11 @@ def _breathing_selector(pace: Pace) -> selectors.BaseSelector:
     class BreathingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type,unused-ignore]
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             pause = pace.pause()
-            if pause > BREATH_SECONDS or (timeout is not None and timeout <= 0):
-                pause = max(pause, BREATH_SECONDS)
-                time.sleep(pause)
+            if pause > BREATH_SECONDS:
+                pace.rest(pause)
                 timeout = None if timeout is None else max(0.0, timeout - pause)
+            elif timeout is not None and timeout <= 0:
+                time.sleep(BREATH_SECONDS)
             return super().select(timeout)
 
     return BreathingSelector()

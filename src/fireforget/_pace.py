@@ -8,6 +8,7 @@ does, nor where what is deferred has grown old, or so much that the journal woul
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,16 +16,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST_SHARE: Final = 0.05
+LEAST_SHARE: Final = 0.02
 """Of a processor, for the background, however busy the application is."""
 
 LOOK_SECONDS: Final = 0.05
 """How often it is looked how busy the application is, and whether it must be given way."""
 
-MOST_PAUSE_SECONDS: Final = 0.02
-"""The longest pause: a drain that begins meanwhile waits for its end. One step of a millisecond earns it."""
+MOST_PAUSE_SECONDS: Final = 0.1
+"""The longest pause. Steps of up to two milliseconds are made up for by it, and ours are shorter."""
 
-_MOST_OWED_SECONDS: Final = 0.2
+_MOST_OWED_SECONDS: Final = 0.5
 """So much is made up for at most, should a step have been a long one."""
 
 
@@ -42,7 +43,7 @@ def wanted() -> float:
 
 
 class Pace:
-    """Tells the background thread when to pause. All but `hurry` and `relax` is called in that thread alone.
+    """Tells the background thread when to pause. All but `hurry` and `relax` is for that thread alone.
 
     Args:
         now: The time, in seconds.
@@ -62,17 +63,25 @@ class Pace:
         self._now, self._own, self._whole = now, own, whole
         self.pressed: list[Callable[[], bool]] = []
         self._waiting: set[object] = set()
+        self._hurried = threading.Event()
         self._looked: tuple[float, float, float] | None = None
         self._at = self._worked = self._owed = 0.0
-        self._rest = 0.0  # seconds of rest that a second of work earns
+        self._earned = 0.0  # seconds of rest by a second of work
 
     def hurry(self, who: object) -> None:
-        """Somebody waits for the background: give way no more. From any thread."""
+        """Somebody waits for the background: give way no more, and end the pause. From any thread."""
         self._waiting.add(who)
+        self._hurried.set()
 
     def relax(self, who: object) -> None:
         """Who waited waits no more. From any thread."""
         self._waiting.discard(who)
+        if not self._waiting:
+            self._hurried.clear()  # at worst somebody came just now, and a pause goes on to its end
+
+    def rest(self, seconds: float) -> None:
+        """Pause."""
+        self._hurried.wait(seconds)
 
     def pause(self) -> float:
         """For how long to sleep before the next step, in seconds."""
@@ -81,7 +90,7 @@ class Pace:
             self._looked = now, worked, self._whole()
         else:
             work = worked - self._worked
-            owed = self._owed + work * self._rest - (now - self._at - work)
+            owed = self._owed + work * self._earned - (now - self._at - work)
             self._owed = min(max(owed, 0.0), _MOST_OWED_SECONDS)
         self._at, self._worked = now, worked
         if now - self._looked[0] >= LOOK_SECONDS:
@@ -96,6 +105,6 @@ class Pace:
         elsewhere = whole - whole_before - work
         left = 1.0 - elsewhere / max(now - before - work, 1e-9)
         if self._waiting or any(pressed() for pressed in self.pressed):
-            self._rest = self._owed = 0.0
+            self._earned = self._owed = 0.0
         else:
-            self._rest = 1.0 / max(left, LEAST_SHARE) - 1.0
+            self._earned = 1.0 / max(left, LEAST_SHARE) - 1.0

@@ -61,7 +61,7 @@ class DispatchSettings(_Section, frozen=True):
         pack_bytes: Size worth packing up to; 0 for what the queue bills as one request.
         linger_seconds: How long the first event of a pack waits for others.
         defer_seconds: How long events may wait in the journal while the application needs the whole interpreter;
-            meanwhile delivery has a twentieth of a processor. After that, or when the journal is half full, it goes on
+            meanwhile delivery has a fiftieth of a processor. After that, or when the journal is half full, it goes on
             at the application's expense. 0: it is never deferred.
         publish_concurrency: Most publish calls under way at once.
         publish_timeout: Seconds after which a publish call counts as failed.
