@@ -47,7 +47,7 @@ class ExecutionContext:
         self._deadline = deadline
         self.on_error = on_error
         self._open = False
-        self._held: list[Callable[[], None]] = []
+        self._held: Sequence[Callable[[], None]] = ()
         self._jobs: Sequence[Job] = ()
         self.binding = Binding(b"", 0) if attributes is None else attributes.binding()
 
@@ -80,7 +80,6 @@ class ExecutionContext:
     @property
     def deadline(self) -> float | None:
         """Seconds left on this host; None where it sets no limit."""
-        self.prepare()
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def wait_until(self, awaitable: Awaitable[object], *, start: Literal["now", "after_response"] = "now") -> None:
@@ -105,11 +104,10 @@ class ExecutionContext:
         if not isinstance(awaitable, Awaitable):
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)
-        self.prepare()
         job = Job(awaitable, self._loop, self.on_error)
         self._jobs = [*[known for known in self._jobs if not known.ended], job] if self._jobs else [job]
         if start == "after_response" and self._open:
-            self._held.append(partial(copy_context().run, job.start))
+            self._held = [*self._held, partial(copy_context().run, job.start)]
         else:
             job.start()
 
@@ -129,16 +127,15 @@ class ExecutionContext:
         """The application has finished with the request: start what was held back for it."""
         self._open = False
         if self._jobs:
-            held, self._held = self._held, []
+            held, self._held = self._held, ()
             for start in held:
                 start()
 
     def prepare(self) -> None:
-        """Make ready what is left until it is needed."""
+        """Make what its events share, where that was left until it is needed."""
 
     def limit(self, seconds: float) -> None:
         """The host ends this execution so many seconds from now."""
-        self.prepare()
         self._deadline = time.monotonic() + seconds
 
 

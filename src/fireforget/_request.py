@@ -103,7 +103,7 @@ class RequestSource:
 
 
 class RequestContext(ExecutionContext):
-    """The execution context of one ASGI request. Most of it is made when it is first needed: many need none of it.
+    """The execution context of one ASGI request. What its events share is made with the first one: many have none.
 
     Args:
         scope: The ASGI scope.
@@ -115,23 +115,22 @@ class RequestContext(ExecutionContext):
 
     def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
         self.binding = _UNPREPARED
-        self._jobs = ()
+        self.on_error = source.on_error
+        self._deadline = None
+        self._held = self._jobs = ()
         self._open = True
         self._scope = scope
         self._source = source
         self._loop = loop
 
     def prepare(self) -> None:
-        """Make what the events of the request share from the scope, and all the rest; once, whatever threads ask."""
+        """Make what the events of the request share from the scope, once, whatever threads ask."""
         if self.binding is not _UNPREPARED:
             return
         with _preparing:
             if self.binding is not _UNPREPARED:
                 return
             source = self._source
-            self.on_error = source.on_error
-            self._deadline = None
-            self._held = []
             if source.tells_nothing(self._scope):
                 correlation = new_correlation_id().encode()
                 binding = Binding(b'"correlationid":"%b"' % correlation, hash_of(correlation))

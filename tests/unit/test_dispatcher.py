@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fireforget._dispatcher import LOOK_SECONDS, Dispatcher
-from fireforget._journal import Binding, Counts, Entry
+from fireforget._dispatcher import LOOK_SECONDS, PRESSING_FULLNESS, Dispatcher
+from fireforget._journal import Binding, Counts, Entry, Options
 from fireforget._lanes import WINDOW_PACKS
 from fireforget._waker import Waker
 from fireforget.abc import Message, Outcome
@@ -942,3 +942,76 @@ async def test_the_law_holds_at_every_step(tmp_path: Path) -> None:
     assert counts.pending == 0
     assert counts.delivered == len(bench.numbers)
     assert counts.dead_lettered == len(list(bench.file.read())) == len(bench.buried)
+
+
+# What is deferred while the application needs the interpreter
+
+
+async def test_events_press_once_they_have_waited_for_as_long_as_they_may(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=10.0)
+    async with bench.running() as dispatcher:
+        assert not dispatcher.pressed
+        bench.emit(0)
+        await bench.pass_time(9.9)
+        bench.emit(1, lane=1)
+        assert not dispatcher.pressed
+        await bench.pass_time(0.2)
+        assert dispatcher.pressed
+        flush = asyncio.ensure_future(dispatcher.flush())
+        await bench.until(flush.done)
+
+        assert bench.numbers == [0, 1]
+        assert not dispatcher.pressed
+
+
+async def test_where_nothing_is_to_be_deferred_every_event_presses(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=0.0)
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.settle()
+
+        assert dispatcher.pressed
+
+
+async def test_what_the_queue_does_not_take_presses_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0, breaker_failures=1, backoff_seconds=3600.0, max_backoff_seconds=3600.0)
+    bench.queue.failures.extend([TransientError("down")] * 2)
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.pass_time(60.0)
+
+        assert bench.counts.pending == 1
+        assert not dispatcher.pressed
+
+
+async def test_what_is_under_way_presses_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0)
+    bench.queue.stuck = {"lane-000"}
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.pass_time(5.0)
+        assert not dispatcher.pressed
+        bench.emit(1, lane=1)
+        await bench.settle()
+
+        assert bench.numbers == [1]
+
+
+async def test_a_filling_journal_presses_long_before_an_event_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=3600.0)
+    bench.pen.options = Options(segment_bytes=8192, max_bytes=16 * 8192)
+    bench.pen._journal = None
+    async with bench.running() as dispatcher:
+        emitted = 0
+        while not dispatcher.pressed:
+            bench.emit(emitted, emitted % 4, 400)
+            emitted += 1
+            await asyncio.sleep(0)
+            assert emitted < 1000
+
+        assert 0.3 < bench.pen.open_journal().fullness - PRESSING_FULLNESS + 0.5 < 0.7
+        assert bench.counts.refused == {}
+        drain = asyncio.ensure_future(dispatcher.drain())
+        await bench.until(drain.done)
+        assert sorted(bench.numbers) == list(range(emitted))
+        assert not dispatcher.pressed
