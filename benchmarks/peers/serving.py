@@ -16,9 +16,20 @@ import uvloop
 
 from benchmarks.measure import Case, Spread, interleave, ratio, spread
 from benchmarks.peers.load import Answers, load
-from benchmarks.peers.shops import ANALYTICS_SECONDS, NONE, OURS, SIMPLE, WORK, WORK_OURS, WORK_SECONDS, WORKING
+from benchmarks.peers.shops import (
+    ANALYTICS_SECONDS,
+    NONE,
+    OURS,
+    OURS_AT_ONCE,
+    SATURATED,
+    WORK,
+    WORK_OURS,
+    WORK_SECONDS,
+    WORKING,
+)
 from benchmarks.peers.sink import RemoteSink, remote_sink
 from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
+from fireforget._settings import DispatchSettings
 from fireforget.testing.faults import Server
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ REST_SECONDS: Final = 0.2
 """After each load the next server waits until no event has arrived for so long: the last one still delivers."""
 SATURATING: Final = 32
 WORKING_CONNECTIONS: Final = 8
+DEFER_SECONDS: Final = DispatchSettings().defer_seconds
 
 _PATIENCE: Final = 30.0
 _COLUMNS: Final = ("", "requests a second", "10–90 %", "of those of the first", "10–90 %", "p50", "p95", "p99")
@@ -43,8 +55,12 @@ rounds' own.
 
 In the first table {SATURATING} connections saturate the server, and a request has nothing to do but to record its
 event. Where each request sends one of its own, the service that takes it shares the processors with the server.
+While the application takes a whole processor, ours defers delivery, for up to {DEFER_SECONDS:g} s (`defer_seconds`):
+the journal keeps the events, and they go when the load is over. What arrived while it lasted is in the second table.
+With nothing deferred (`defer_seconds` is 0) delivery takes its time from the requests: that is what a load costs that
+saturates the server for longer.
 
-In the second, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
+In the third, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
 or a model elsewhere) and leave {ANALYTICS_SECONDS * 1000:g} ms of analytics behind (they wait, too). With ours they run
 under `wait_until`, and an event goes to the journal.
 """
@@ -53,7 +69,7 @@ under `wait_until`, and an event goes to the journal.
 def run(rounds: int = ROUNDS) -> Section:
     """Measure."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        simple = runner.run(_rounds(SIMPLE, SATURATING, rounds))
+        simple = runner.run(_rounds(SATURATED, SATURATING, rounds))
         working = runner.run(_rounds(WORKING, WORKING_CONNECTIONS, rounds))
     saturated, seeds = _rates(simple, OURS, NONE), _rates(working, WORK_OURS, WORK)
     return Section(
@@ -61,6 +77,7 @@ def run(rounds: int = ROUNDS) -> Section:
         method=_METHOD,
         tables=[
             Table((f"{SATURATING} connections", *_COLUMNS[1:]), _rows(simple)),
+            Table((f"{SATURATING} connections", "events that arrived meanwhile", "10–90 %"), _arrivals(simple)),
             Table((f"{WORKING_CONNECTIONS} connections", *_COLUMNS[1:]), _rows(working)),
         ],
         goals=[
@@ -79,7 +96,17 @@ def run(rounds: int = ROUNDS) -> Section:
     )
 
 
-Loads = dict[str, list[Answers]]
+class Load(Answers, frozen=True):
+    """What came of a load, and how many of its events had arrived by its end.
+
+    Args:
+        arrived: Their share.
+    """
+
+    arrived: float
+
+
+Loads = dict[str, list[Load]]
 """By the name of a shop, what came of each round."""
 
 
@@ -103,13 +130,21 @@ def _rows(loads: Loads) -> list[list[str]]:
     return rows
 
 
+def _arrivals(loads: Loads) -> list[list[str]]:
+    rows = []
+    for name in (OURS, OURS_AT_ONCE):
+        part = spread(_each(loads, name, "arrived"))
+        rows.append([name, f"{part.median:.0%}", f"{part.low:.0%} – {part.high:.0%}"])
+    return rows
+
+
 async def _rounds(shops: Iterable[str], connections: int, rounds: int) -> Loads:
     loads: Loads = {}
     with remote_sink() as sink, ExitStack() as stack:
         cases = []
         for name in shops:
             server = stack.enter_context(_served(name, sink.url))
-            run_ = partial(_load, server, connections, loads.setdefault(name, []))
+            run_ = partial(_load, server, sink, connections, loads.setdefault(name, []))
             cases.append(Case(name, run_, partial(_rest, sink)))
         await interleave(cases, rounds, warmup=1)
     return {name: found[-rounds:] for name, found in loads.items()}
@@ -123,18 +158,21 @@ async def _rest(sink: RemoteSink) -> None:
         await asyncio.sleep(REST_SECONDS)
 
 
-async def _load(server: Server, connections: int, found: list[Answers]) -> float:
+async def _load(server: Server, sink: RemoteSink, connections: int, found: list[Load]) -> float:
     """Load a server; the seconds for each request.
 
     Raises:
         ConnectionError: A request failed; the message has the end of the server's log.
     """
+    before = sink.count()
     try:
-        found.append(await load(server.port, connections, SECONDS, WARMUP_SECONDS))
+        answers = await load(server.port, connections, SECONDS, WARMUP_SECONDS)
     except ConnectionError as error:
         message = f"{error}\n{server.log}"
         raise ConnectionError(message) from error
-    return 1 / found[-1].rate
+    arrived = (sink.count() - before) / (answers.rate * (SECONDS + WARMUP_SECONDS))
+    found.append(Load(answers.rate, answers.p50, answers.p95, answers.p99, arrived))
+    return 1 / answers.rate
 
 
 @contextmanager

@@ -104,14 +104,18 @@ class Dispatcher:
     @property
     def pressed(self) -> bool:
         """Must events be delivered now, even at the application's expense? Not where the queue does not take them."""
+        if not self._settings.defer_seconds:
+            return True
         if self.breaker.seconds_until_call() > 0:
             return False
         now = self._clock.monotonic()
-        ready = [lane.oldest for _, lane in self._waiting() if lane.not_before <= now]
-        since = self._clock.time_ns() - round(self._settings.defer_seconds * 1e9)
-        return any(oldest is not None and oldest.time_ns <= since for oldest in ready) or (
-            bool(ready) and any(lanes.journal.fullness >= PRESSING_FULLNESS for lanes in self._sources)
-        )
+        first = [lane.oldest for lanes in self._sources for lane in lanes if lane.not_before <= now]
+        oldest = min((entry.time_ns for entry in first if entry is not None), default=None)
+        if oldest is None:
+            return False
+        if oldest <= self._clock.time_ns() - round(self._settings.defer_seconds * 1e9):
+            return True
+        return any(lanes.journal.fullness >= PRESSING_FULLNESS for lanes in self._sources)
 
     async def run(self) -> None:
         """Dispatch until cancelled.

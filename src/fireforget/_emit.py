@@ -191,10 +191,11 @@ class Emitter:
             if attributes:
                 own, binding = self._alone(context, attributes)
                 return self._append(known, binding, own.correlationid, payload)
-            if known.threshold < _EVERYTHING:
-                return self._append(known, context.binding, context.correlationid, payload)
-            event_id = self._append(known, context.binding, None, payload)
-            _remember(self._journal.tail, event_type if isinstance(event_type, str) else type(event_type), known.name)
+            sampled = known.threshold < _EVERYTHING
+            event_id = self._append(known, context.binding, context.correlationid if sampled else None, payload)
+            if not sampled:
+                key = event_type if isinstance(event_type, str) else type(event_type)
+                _remember(self._journal.tail, key, known.name)
             return event_id
         except EventError as error:
             return self._refuse(error.reason, event_type, error)
@@ -208,9 +209,8 @@ class Emitter:
     def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self._journal or self.open_journal()
         event_id = EventId(self._now(), journal.next_sequence(), journal.nonce)
-        if known.threshold < _EVERYTHING:
-            if crc32((correlation or str(event_id)).encode()) >= known.threshold:
-                return self._count_out("sampled_out")
+        if known.threshold < _EVERYTHING and crc32((correlation or str(event_id)).encode()) >= known.threshold:
+            return self._count_out("sampled_out")
         if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
             reason = "disk" if journal.trouble else "overflow"
             return self._refuse(reason, known.name, JournalError(journal.trouble or "the journal is full"))

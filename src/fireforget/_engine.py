@@ -88,7 +88,7 @@ class Engine:
             self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> Future[T]:
-        """Run a coroutine on the engine's loop, which is started if need be; until its end the thread gives way to nobody.
+        """Run a coroutine on the engine's loop, which is started if need be; to its end the thread gives way to nobody.
 
         Args:
             work: The coroutine.

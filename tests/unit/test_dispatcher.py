@@ -964,12 +964,14 @@ async def test_events_press_once_they_have_waited_for_as_long_as_they_may(tmp_pa
         assert not dispatcher.pressed
 
 
-async def test_where_nothing_is_to_be_deferred_every_event_presses(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=0.0)
+async def test_where_nothing_is_to_be_deferred_delivery_always_presses(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=0.0)
     async with bench.running() as dispatcher:
+        assert dispatcher.pressed
         bench.emit(0)
         await bench.settle()
 
+        assert bench.numbers == [0]
         assert dispatcher.pressed
 
 
@@ -984,22 +986,38 @@ async def test_what_the_queue_does_not_take_presses_nobody(tmp_path: Path) -> No
         assert not dispatcher.pressed
 
 
-async def test_what_is_under_way_presses_nobody(tmp_path: Path) -> None:
+async def test_old_events_press_until_the_queue_has_them(tmp_path: Path) -> None:
     bench = Bench(tmp_path, defer_seconds=1.0)
     bench.queue.stuck = {"lane-000"}
     async with bench.running() as dispatcher:
         bench.emit(0)
         await bench.pass_time(5.0)
-        assert not dispatcher.pressed
-        bench.emit(1, lane=1)
+        assert bench.queue.under_way == 1
+        assert dispatcher.pressed
+        bench.queue.freed.set()
+        bench.queue.stuck.clear()
         await bench.settle()
 
+        assert bench.numbers == [0]
+        assert not dispatcher.pressed
+
+
+async def test_one_lane_that_the_queue_does_not_take_presses_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0, backoff_seconds=3600.0, max_backoff_seconds=3600.0)
+    bench.queue.outcome = lambda message: RETRY if message.key == "lane-000" else DELIVERED
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        bench.emit(1, lane=1)
+        await bench.pass_time(5.0)
+
         assert bench.numbers == [1]
+        assert bench.counts.pending == 1
+        assert not dispatcher.pressed
 
 
 async def test_a_filling_journal_presses_long_before_an_event_is_refused(tmp_path: Path) -> None:
     bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=3600.0)
-    bench.pen.options = Options(segment_bytes=8192, max_bytes=16 * 8192)
+    bench.pen.options = Options(segment_bytes=8192, max_bytes=16 * 8192, durability="none")
     bench.pen._journal = None
     async with bench.running() as dispatcher:
         emitted = 0

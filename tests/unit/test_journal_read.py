@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fireforget._journal import START, Entry, Journal, Position, Wanted
+from fireforget._journal import START, Entry, Journal, Position, Wanted, reading
 from fireforget._journal import mapping as memory
-from fireforget._journal import reading
 from tests.journals import (
     NOTHING,
     PROCESS,
@@ -100,7 +99,7 @@ def test_a_cursor_looks_at_a_stretch_in_one_call_and_says_whether_it_is_at_the_e
     assert [number_of(journal.payload(entry)) for found in calls for entry in found] == [4000]
 
 
-def test_a_cursor_does_not_read_where_there_is_nothing_for_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cursor_does_not_read_where_nothing_is_for_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(journal, range(100), [context(1)])
     fill(journal, range(100, 110), [context(2)])
     fill(journal, range(110, 300), [context(1)])

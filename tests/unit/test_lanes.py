@@ -149,9 +149,7 @@ def number_of(session: str) -> int:
 
 
 @pytest.mark.parametrize("count", [2_000, 20_000])
-def test_lanes_that_take_turns_are_read_twice_at_most(
-    pen: Pen, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
+def test_lanes_that_take_turns_are_read_twice_at_most(pen: Pen, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     for number in range(16):
         with correlated(number, f"s{number}"):
             for n in range(count // 16):
