@@ -8,6 +8,7 @@ does, nor where what is deferred has grown old, or so much that the journal woul
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_logger: Final = logging.getLogger("fireforget")
 
 LEAST_SHARE: Final = 0.02
 """Of a processor, for the background, however busy the application is."""
@@ -40,6 +43,14 @@ def wanted() -> float:
     except (OSError, ValueError, IndexError):
         waited = 0.0
     return time.process_time() + waited
+
+
+def _asked(pressed: Callable[[], bool]) -> bool:
+    try:
+        return pressed()
+    except Exception:  # whoever cannot tell is not made to wait, and the thread goes on
+        _logger.debug("it cannot be told whether delivery must hurry", exc_info=True)
+        return True
 
 
 class Pace:
@@ -104,7 +115,7 @@ class Pace:
         work = worked - worked_before
         elsewhere = whole - whole_before - work
         left = 1.0 - elsewhere / max(now - before - work, 1e-9)
-        if self._waiting or any(pressed() for pressed in self.pressed):
+        if self._waiting or any(map(_asked, self.pressed)):
             self._earned = self._owed = 0.0
         else:
             self._earned = 1.0 / max(left, LEAST_SHARE) - 1.0

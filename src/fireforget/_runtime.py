@@ -203,8 +203,9 @@ class Runtime:
             if self._troubled:
                 _logger.warning("the journal has room again")
             self._troubled = False
+        until = self._clock.monotonic() + UPKEEP_SECONDS
         for _ in range(_MOST_STEPS):  # what nobody reads at the moment; counting it later takes no time then
-            if self._journal.seal(_STEP) < _STEP:
+            if self._journal.seal(_STEP) < _STEP or self._clock.monotonic() > until:
                 break
             await asyncio.sleep(0)
 

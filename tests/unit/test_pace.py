@@ -141,6 +141,17 @@ def test_what_presses_lifts_the_limit_as_long_as_it_does() -> None:
     assert machine.share() == pytest.approx(LEAST_SHARE, rel=0.05)
 
 
+def test_who_cannot_tell_is_not_made_to_wait() -> None:
+    machine = Machine(busy=1.0)
+
+    def fail() -> bool:
+        raise LookupError
+
+    machine.pace.pressed.append(fail)
+
+    assert machine.share(1.0) > 0.9
+
+
 def test_what_the_process_wants_includes_what_it_has() -> None:
     before = wanted()
     for _ in range(200_000):
