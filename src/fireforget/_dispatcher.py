@@ -37,7 +37,7 @@ Shipment = tuple[Lanes, Lane, "Pack"]
 PRESSING_FULLNESS: Final = 0.5
 """Of a journal: from here on its events are delivered without regard for the application, so that none is refused."""
 
-LOOK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.1
 """How often the journal is looked at while a pack lingers: events that join it wake nobody, and may fill it."""
 
 
@@ -248,19 +248,18 @@ class Dispatcher:
     async def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
         """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone.
 
-        A step for each pack that is cut: the application's threads get their turns in between.
+        A step for each full pack, or as many smaller ones: the application's threads get their turns in between.
         """
         limits = self._limits
         shipments: list[Shipment] = []
         keys: set[str] = set()
-        size = 0
+        size = step = 0
         for lanes, lane in ready:
             if lane.key in keys:
                 continue
-            cut = not lane.packs
+            if not lane.packs:
+                step = await self._step(step, min(lane.bytes, self._pack_bytes))
             pack = lanes.next_pack(lane)
-            if cut:
-                await asyncio.sleep(0)
             if pack is None:
                 continue
             if pack.flaw:
@@ -280,9 +279,17 @@ class Dispatcher:
             self._conclude(shipments[0], Outcome("refused", flaw))
             return
         outcomes = await self._publisher.publish([pack.message for _, _, pack in shipments])
+        step = 0
         for shipment, outcome in zip(shipments, outcomes, strict=True):
+            step = await self._step(step, shipment[2].size)
             self._conclude(shipment, outcome)
+
+    async def _step(self, done: int, more: int) -> int:
+        """End a step of some bytes where more would be too many; the bytes of the one that goes on or begins."""
+        if done and done + more > self._pack_bytes:
             await asyncio.sleep(0)
+            return more
+        return done + more
 
     def _conclude(self, shipment: Shipment, outcome: Outcome) -> None:
         """Settle one pack, or set when its lane is tried again."""

@@ -476,7 +476,7 @@ async def test_the_breaker_opens_probes_with_one_call_and_closes(
             queue.failures.clear()
             await bench.pass_time(5.0)
 
-    assert opened == 3  # it opened while the next call was being packed
+    assert opened == 4  # as many were under way when the third one failed
     assert calls_per_second == [1] * 10
     assert state == "open"
     assert sorted(bench.numbers) == list(range(400))
@@ -942,6 +942,36 @@ async def test_the_law_holds_at_every_step(tmp_path: Path) -> None:
     assert counts.pending == 0
     assert counts.delivered == len(bench.numbers)
     assert counts.dead_lettered == len(list(bench.file.read())) == len(bench.buried)
+
+
+# Steps
+
+
+@pytest.mark.parametrize(
+    ("sizes", "turns"), [([100] * 20, 0), ([2000] * 10, 9), ([3000] * 3, 2), ([1500] * 4, 3), ([900, 900, 900, 100], 1)]
+)
+async def test_small_packs_share_a_step_and_the_application_gets_its_turn_after_a_full_one(
+    tmp_path: Path, sizes: list[int], turns: int
+) -> None:
+    bench = Bench(tmp_path, ScriptedQueue(pack_bytes=2000))
+    counted = itertools.count()
+
+    async def count() -> None:
+        while True:
+            next(counted)
+            await asyncio.sleep(0)
+
+    async with bench.running() as dispatcher:
+        counting = asyncio.ensure_future(count())
+        await asyncio.sleep(0)
+        before = next(counted)
+        step = 0
+        for size in sizes:
+            step = await dispatcher._step(step, size)
+        after = next(counted)
+        counting.cancel()
+
+    assert after - before - 1 == turns
 
 
 # What is deferred while the application needs the interpreter
