@@ -9,6 +9,7 @@ does, nor where what is deferred has grown old, or so much that the journal woul
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from pathlib import Path
@@ -32,17 +33,30 @@ _MOST_OWED_SECONDS: Final = 0.5
 """So much is made up for at most, should a step have been a long one."""
 
 
-_WAITED: Final = Path("/proc/self/schedstat")
-"""Linux tells there, for the main thread, for how many nanoseconds it ran, and for how many it was ready to."""
+_TASKS: Final = Path("/proc/self/task")
+"""Linux tells there of each thread for how many nanoseconds it ran, and for how many it was ready to."""
+
+_OURS: Final = "fireforget-"
+"""The names of the library's other threads begin so: what they do is the background's work, too."""
 
 
 def wanted() -> float:
-    """Processor time of the process, in seconds, and what its main thread would have had on an idle machine."""
+    """Processor time of the process without our other threads, in seconds; and what the main thread had to wait for it.
+
+    Where the kernel does not tell of threads, it is that of the whole process.
+    """
+    _, waited = _times(os.getpid())
+    ours = [thread.native_id for thread in threading.enumerate() if thread.name.startswith(_OURS)]
+    return time.process_time() + waited - sum(_times(number)[0] for number in ours)
+
+
+def _times(thread: int | None) -> tuple[float, float]:
+    """For how long a thread ran and was ready to, in seconds."""
     try:
-        waited = int(_WAITED.read_bytes().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        waited = 0.0
-    return time.process_time() + waited
+        ran, waited, _ = (_TASKS / str(thread) / "schedstat").read_bytes().split()
+        return int(ran) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):
+        return 0.0, 0.0
 
 
 def _asked(pressed: Callable[[], bool]) -> bool:
@@ -59,7 +73,7 @@ class Pace:
     Args:
         now: The time, in seconds.
         own: Processor time of the thread that asks, in seconds.
-        whole: Processor time that the process had or wanted, in seconds.
+        whole: Processor time of the process that is the application's or this thread's, in seconds.
 
     Attributes:
         pressed: Asked now and then whether what is deferred must be delivered now; any may say so.

@@ -1,5 +1,11 @@
 """The application comes first: what the background takes of the interpreter, and when it gives way no more."""
 
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
 import pytest
 
 from fireforget._pace import LEAST_SHARE, LOOK_SECONDS, MOST_PAUSE_SECONDS, Pace, wanted
@@ -152,21 +158,52 @@ def test_who_cannot_tell_is_not_made_to_wait() -> None:
     assert machine.share(1.0) > 0.9
 
 
-def test_what_the_process_wants_includes_what_it_has() -> None:
-    before = wanted()
-    for _ in range(200_000):
+def burn(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
         pass
 
-    assert wanted() > before > 0.0
+
+def test_what_the_process_wants_includes_what_it_has() -> None:
+    before = wanted()
+    burn(0.05)
+
+    assert wanted() - before >= 0.05
 
 
-def test_where_the_kernel_tells_no_waiting_what_the_process_has_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not tell of threads")
+@pytest.mark.parametrize(("name", "counts"), [("fireforget-writer", False), ("the application's", True)])
+def test_the_work_of_our_other_threads_is_not_the_applications(
+    monkeypatch: pytest.MonkeyPatch, name: str, counts: bool
 ) -> None:
-    for text in (None, "", "no number"):
-        path = tmp_path_factory.mktemp("proc") / "schedstat"
-        if text is not None:
-            path.write_text(text)
-        monkeypatch.setattr("fireforget._pace._WAITED", path)
+    done, told = threading.Event(), threading.Event()
 
-        assert wanted() > 0.0
+    def work() -> None:
+        burn(0.2)
+        done.set()
+        told.wait()
+
+    monkeypatch.setattr(os, "getpid", lambda: 0)  # there is no such thread: what the main one waits for is left out
+    before = wanted() - time.process_time()
+    thread = threading.Thread(target=work, name=name)
+    thread.start()
+    done.wait()
+    after = wanted() - time.process_time()
+    told.set()
+    thread.join()
+
+    assert (after - before > -0.1) if counts else (after - before <= -0.2)
+
+
+def test_where_the_kernel_tells_of_no_thread_what_the_process_has_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fireforget._pace._TASKS", tmp_path)
+    assert wanted() == pytest.approx(time.process_time(), abs=1.0)
+
+    path = tmp_path / str(os.getpid()) / "schedstat"
+    path.parent.mkdir()
+    for text, waited in (("", 0.0), ("no numbers at all", 0.0), ("5 7000000000 9", 7.0)):
+        path.write_text(text)
+
+        assert wanted() - time.process_time() == pytest.approx(waited, abs=1.0)
