@@ -26,8 +26,8 @@ LEAST_SHARE: Final = 0.02
 LOOK_SECONDS: Final = 0.05
 """How often it is looked how busy the application is, and whether it must be given way."""
 
-MOST_PAUSE_SECONDS: Final = 0.1
-"""The longest pause. Steps of up to two milliseconds are made up for by it, and ours are shorter."""
+MOST_PAUSE_SECONDS: Final = LOOK_SECONDS
+"""The longest pause, after which it is looked again. A step of a millisecond is made up for by it; ours are shorter."""
 
 _MOST_OWED_SECONDS: Final = 0.5
 """So much is made up for at most, should a step have been a long one."""
@@ -130,6 +130,8 @@ class Pace:
         elsewhere = whole - whole_before - work
         left = 1.0 - elsewhere / max(now - before - work, 1e-9)
         if self._waiting or any(map(_asked, self.pressed)):
-            self._earned = self._owed = 0.0
-        else:
-            self._earned = 1.0 / max(left, LEAST_SHARE) - 1.0
+            left = 1.0
+        earned = 1.0 / min(max(left, LEAST_SHARE), 1.0) - 1.0
+        if earned < self._earned:
+            self._owed *= earned / self._earned  # it is owed to an application that needs it
+        self._earned = earned
