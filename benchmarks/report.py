@@ -157,7 +157,7 @@ def goals_table(sections: Iterable[Section]) -> Table:
 def to_text(section: Section) -> str:
     """One section for the terminal."""
     lines = [section.title, "=" * len(section.title)]
-    for table in (*section.tables, goals_table([section])):
+    for table in (*section.tables, *([goals_table([section])] if section.goals else [])):
         cells = [table.columns, *table.rows]
         widths = [max(len(row[column]) for row in cells) for column in range(len(table.columns))]
         lines.append("")

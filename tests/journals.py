@@ -39,8 +39,10 @@ def emit(journal: Journal, binding: Binding, type_name: str, payload: bytes) -> 
     """Append as `FireForget.emit` does: one write where the binding knows the way, else the slow path."""
     sequence = journal.next_sequence()
     tail = journal.tail
-    if binding.tail is tail and (word := binding.words.get(type_name)):
+    bound, word = binding.place
+    if bound is tail and (number := tail.type_numbers.get(type_name)):
         try:
+            word |= number << 32
             tail.write(PACK(tail.magic, len(payload), 0, sequence, word, NOW) + payload)
             return True
         except ValueError:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.command import chosen, measure, new_parser
-from benchmarks.peers import events, growth, journals, lag, pressure, requests, serving
+from benchmarks.peers import events, growth, journals, lag, parts, pressure, requests, serving
 from benchmarks.report import Page
 
 BENCHMARKS: Final = {
     "events": events.run,
     "requests": requests.run,
     "serving": serving.run,
+    "parts": parts.run,
     "lag": lag.run,
     "pressure": pressure.run,
     "growth": growth.run,

@@ -51,9 +51,10 @@ BYTES: Final = [
 
 _METHOD: Final = f"""
 One thread emits into the file journal as fast as it can, with the background thread alive, which publishes to a queue
-that accepts at once. `emit` is the time of that thread for each event; delivered is the time from the first `emit`
-until the queue has the last event, divided by their number. A pack waits for no others (`linger_seconds` is 0). Each
-load begins with an empty journal, after {WARMUP_EVENTS:,} events of warm-up.
+that accepts at once. It gives way to the emitting thread, which takes a whole processor, and delivers most when that
+has ended and waits. `emit` is the time of that thread for each event; delivered is the time from the first `emit` until
+the queue has the last event, divided by their number. A pack waits for no others (`linger_seconds` is 0). Each load
+begins with an empty journal, after {WARMUP_EVENTS:,} events of warm-up.
 
 Events: from one to a million, in 16 lanes. One event alone pays for the waking of the background thread, and the first
 of a load for their contexts. Lanes: {LANES[0].events:,} events in {LANES[0].contexts:,} contexts, with as many sessions

@@ -18,9 +18,20 @@ import uvloop
 
 from benchmarks.measure import Case, Spread, interleave, ratio, spread
 from benchmarks.peers.load import Answers, arrivals, load
-from benchmarks.peers.shops import ANALYTICS_SECONDS, NONE, OURS, SIMPLE, WORK, WORK_OURS, WORK_SECONDS, WORKING
+from benchmarks.peers.shops import (
+    ANALYTICS_SECONDS,
+    NONE,
+    OURS,
+    OURS_AT_ONCE,
+    SATURATED,
+    WORK,
+    WORK_OURS,
+    WORK_SECONDS,
+    WORKING,
+)
 from benchmarks.peers.sink import RemoteSink, remote_sink
 from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
+from fireforget._settings import DispatchSettings
 from fireforget.testing.faults import Server
 
 if TYPE_CHECKING:
@@ -36,6 +47,7 @@ WORKING_CONNECTIONS: Final = 8
 RATES: Final = (1_000, 2_000, 4_000)
 """Requests a second that arrive whatever the answers take; the first server could answer several times as many."""
 PERCENTILES: Final = ("p50", "p95", "p99")
+DEFER_SECONDS: Final = DispatchSettings().defer_seconds
 
 _PATIENCE: Final = 30.0
 _COLUMNS: Final = ("", "requests a second", "10–90 %", "of those of the first", "10–90 %", "p50", "p95", "p99")
@@ -48,12 +60,16 @@ rounds' own.
 
 In the first table {SATURATING} connections saturate the server, and a request has nothing to do but to record its
 event. Where each request sends one of its own, the service that takes it shares the processors with the server.
+While the application takes a whole processor, ours defers delivery, for up to {DEFER_SECONDS:g} s (`defer_seconds`):
+the journal keeps the events, and they go when the load is over. What arrived while it lasted is in the second table.
+With nothing deferred (`defer_seconds` is 0) delivery takes its time from the requests: that is what a load costs that
+saturates the server for longer.
 
-In the second, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
+In the third, {WORKING_CONNECTIONS} connections ask for {WORK_SECONDS * 1000:g} ms of work (it waits, as for a database
 or a model elsewhere) and leave {ANALYTICS_SECONDS * 1000:g} ms of analytics behind (they wait, too). With ours they run
 under `wait_until`, and an event goes to the journal.
 
-In the third, the requests of the first table arrive at a fixed rate, as long as the server is not saturated. They do
+In the last, the requests of the first table arrive at a fixed rate, as long as the server is not saturated. They do
 not wait for each other (an open loop): the time of an answer counts from the moment at which its request was due, also
 where the server stood still then. The ratios compare each percentile with that of no event at the same rate.
 """
@@ -62,7 +78,7 @@ where the server stood still then. The ratios compare each percentile with that 
 def run(rounds: int = ROUNDS) -> Section:
     """Measure."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        simple = runner.run(_rounds(SIMPLE, partial(load, connections=SATURATING), rounds))
+        simple = runner.run(_rounds(SATURATED, partial(load, connections=SATURATING), rounds))
         working = runner.run(_rounds(WORKING, partial(load, connections=WORKING_CONNECTIONS), rounds))
     with asyncio.Runner(loop_factory=_fine_loop) as runner:
         arriving = {rate: runner.run(_rounds((NONE, OURS), partial(arrivals, rate=rate), rounds)) for rate in RATES}
@@ -72,6 +88,7 @@ def run(rounds: int = ROUNDS) -> Section:
         method=_METHOD,
         tables=[
             Table((f"{SATURATING} connections", *_COLUMNS[1:]), _rows(simple)),
+            Table((f"{SATURATING} connections", "events that arrived meanwhile", "10–90 %"), _arrivals(simple)),
             Table((f"{WORKING_CONNECTIONS} connections", *_COLUMNS[1:]), _rows(working)),
             Table(
                 ("arriving a second", "", *PERCENTILES, *(f"{each} ÷" for each in PERCENTILES)), _arrival_rows(arriving)
@@ -93,7 +110,17 @@ def run(rounds: int = ROUNDS) -> Section:
     )
 
 
-Loads = dict[str, list[Answers]]
+class Load(Answers, frozen=True):
+    """What came of a load, and how many of its events had arrived by its end.
+
+    Args:
+        arrived: Their share.
+    """
+
+    arrived: float
+
+
+Loads = dict[str, list[Load]]
 """By the name of a shop, what came of each round."""
 
 
@@ -129,6 +156,14 @@ def _arrival_rows(arriving: Mapping[int, Loads]) -> list[list[str]]:
     return rows
 
 
+def _arrivals(loads: Loads) -> list[list[str]]:
+    rows = []
+    for name in (OURS, OURS_AT_ONCE):
+        part = spread(_each(loads, name, "arrived"))
+        rows.append([name, f"{part.median:.0%}", f"{part.low:.0%} – {part.high:.0%}"])
+    return rows
+
+
 def _fine_loop() -> asyncio.AbstractEventLoop:
     """A loop whose timers are finer than a millisecond, which those of epoll and of uvloop are not."""
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
@@ -144,7 +179,7 @@ async def _rounds(shops: Iterable[str], ask: Ask, rounds: int) -> Loads:
         cases = []
         for name in shops:
             server = stack.enter_context(_served(name, sink.url))
-            run_ = partial(_load, server, ask, loads.setdefault(name, []))
+            run_ = partial(_load, server, sink, ask, loads.setdefault(name, []))
             cases.append(Case(name, run_, partial(_rest, sink)))
         await interleave(cases, rounds, warmup=1)
     return {name: found[-rounds:] for name, found in loads.items()}
@@ -158,18 +193,21 @@ async def _rest(sink: RemoteSink) -> None:
         await asyncio.sleep(REST_SECONDS)
 
 
-async def _load(server: Server, ask: Ask, found: list[Answers]) -> float:
+async def _load(server: Server, sink: RemoteSink, ask: Ask, found: list[Load]) -> float:
     """Load a server; the seconds for each request.
 
     Raises:
         ConnectionError: A request failed; the message has the end of the server's log.
     """
+    before = sink.count()
     try:
-        found.append(await ask(server.port, seconds=SECONDS, warmup=WARMUP_SECONDS))
+        answers = await ask(server.port, seconds=SECONDS, warmup=WARMUP_SECONDS)
     except ConnectionError as error:
         message = f"{error}\n{server.log}"
         raise ConnectionError(message) from error
-    return 1 / found[-1].rate
+    arrived = (sink.count() - before) / (answers.rate * (SECONDS + WARMUP_SECONDS))
+    found.append(Load(answers.rate, answers.p50, answers.p95, answers.p99, arrived))
+    return 1 / answers.rate
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from benchmarks.workload import EVENT, new_fireforget, settings
 from fireforget import FireForget, current_context
+from fireforget._settings import DispatchSettings
 from tests.faults.http_queue import HttpQueue
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ MAPPING: Final = msgspec.structs.asdict(EVENT)
 
 NONE: Final = "no event"
 OURS: Final = "fireforget"
+OURS_AT_ONCE: Final = "fireforget, nothing deferred"
 WORK: Final = "the work alone"
 WORK_OURS: Final = "fireforget: an event and `wait_until`"
 
@@ -77,9 +79,9 @@ def none(_place: Place) -> Shop:
     return Shop(_starlette(answer))
 
 
-def fireforget(place: Place) -> Shop:
+def fireforget(place: Place, **dispatch: Any) -> Shop:
     """The middleware, and one event into the journal."""
-    ff = _started(place)
+    ff = _started(place, **dispatch)
 
     async def answer(_request: Request) -> JSONResponse:
         ff.emit("query", {**MAPPING})
@@ -185,9 +187,10 @@ def _starlette(answer: Callable[[Request], Awaitable[JSONResponse]]) -> Starlett
     return Starlette(routes=[Route("/", answer)])
 
 
-def _started(place: Place) -> FireForget:
-    """Ours, before the first request."""
-    ff = new_fireforget(settings(place.directory), HttpQueue(place.sink))
+def _started(place: Place, **dispatch: Any) -> FireForget:
+    """Ours, before the first request, with changes to ``[dispatch]``."""
+    chosen = msgspec.structs.replace(settings(place.directory), dispatch=DispatchSettings(**dispatch))
+    ff = new_fireforget(chosen, HttpQueue(place.sink))
     return place.stack.enter_context(ff)
 
 
@@ -208,6 +211,7 @@ SIMPLE: Final[dict[str, Open]] = {
     "Starlette's `BackgroundTask`, a request each": background_task,
     "awaited, a request each": awaited,
 }
+SATURATED: Final[dict[str, Open]] = {**SIMPLE, OURS_AT_ONCE: partial(fireforget, defer_seconds=0.0)}
 WORKING: Final[dict[str, Open]] = {
     WORK: work,
     WORK_OURS: work_fireforget,
@@ -219,4 +223,4 @@ WORKING: Final[dict[str, Open]] = {
 def opened(environment: dict[str, Any]) -> ASGIApp:
     """The shop that the environment names, until the end of the process."""
     place = Place(environment["SINK"], Path(environment["DIRECTORY"]), ExitStack())
-    return {**SIMPLE, **WORKING}[environment["SHOP"]](place).app
+    return {**SATURATED, **WORKING}[environment["SHOP"]](place).app

@@ -55,16 +55,16 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True):
         if len(fragment) > MAX_BYTES:
             message = f"the attributes have {len(fragment)} bytes; at most {MAX_BYTES} are accepted"
             raise AttributeNameError(message)
-        return Binding(fragment, hash_of(self.sessionid or self.correlationid))
+        return Binding(fragment, hash_of((self.sessionid or self.correlationid).encode()))
 
 
 _SHARED: Final = frozenset(Attributes.__struct_fields__)
 _decode: Final = msgspec.json.Decoder(Attributes).decode
 
 
-def hash_of(key: str) -> int:
+def hash_of(key: bytes) -> int:
     """The hash of an ordering key that the lane follows from: the same in every process."""
-    return crc32(key.encode()) & _KEY_HASH_MASK
+    return crc32(key) & _KEY_HASH_MASK
 
 
 def attributes_of(binding: Binding) -> Attributes | None:

@@ -47,7 +47,7 @@ class ExecutionContext:
         self._deadline = deadline
         self.on_error = on_error
         self._open = False
-        self._held: list[Callable[[], None]] = []
+        self._held: Sequence[Callable[[], None]] = ()
         self._jobs: Sequence[Job] = ()
         self.binding = Binding(b"", 0) if attributes is None else attributes.binding()
 
@@ -80,13 +80,12 @@ class ExecutionContext:
     @property
     def deadline(self) -> float | None:
         """Seconds left on this host; None where it sets no limit."""
-        self.prepare()
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     @property
     def unfinished(self) -> bool:
         """Is there work that has been handed over and has not ended?"""
-        return any(not job.done.done() for job in self._jobs)
+        return any(not job.ended for job in self._jobs)
 
     def wait_until(self, awaitable: Awaitable[object], *, start: Literal["now", "after_response"] = "now") -> None:
         """Run an awaitable to its end, whatever becomes of the request.
@@ -102,7 +101,7 @@ class ExecutionContext:
             TypeError: It is not awaitable.
             ValueError: There is no such `start`.
         """
-        from fireforget._work import Job, home_of
+        from fireforget._work import Job
 
         if start not in {"now", "after_response"}:
             message = f"start is 'now' or 'after_response', not {start!r}"
@@ -110,11 +109,10 @@ class ExecutionContext:
         if not isinstance(awaitable, Awaitable):
             message = f"wait_until takes an awaitable, not {type(awaitable).__name__}: call the function first"
             raise TypeError(message)
-        self.prepare()
-        job = Job(awaitable, home_of(self._loop), self.on_error)
-        self._jobs = [*(known for known in self._jobs if not known.done.done()), job]
+        job = Job(awaitable, self._loop, self.on_error)
+        self._jobs = [*[known for known in self._jobs if not known.ended], job] if self._jobs else [job]
         if start == "after_response" and self._open:
-            self._held.append(partial(copy_context().run, job.start))
+            self._held = [*self._held, partial(copy_context().run, job.start)]
         else:
             job.start()
 
@@ -138,24 +136,23 @@ class ExecutionContext:
 
         allowed = earliest(seconds, self.deadline)
         until = None if allowed is None else time.monotonic() + allowed
-        run_on(lambda: [job for job in self._jobs if not job.done.done()], allowed)
+        run_on(lambda: [job for job in self._jobs if not job.ended], allowed)
         wait_for(self._jobs, None if until is None else max(0.0, until - time.monotonic()))
-        return sum(not job.done.done() for job in self._jobs)
+        return sum(not job.ended for job in self._jobs)
 
     def responded(self) -> None:
         """The application has finished with the request: start what was held back for it."""
         self._open = False
         if self._jobs:
-            held, self._held = self._held, []
+            held, self._held = self._held, ()
             for start in held:
                 start()
 
     def prepare(self) -> None:
-        """Make ready what is left until it is needed."""
+        """Make what its events share, where that was left until it is needed."""
 
     def limit(self, seconds: float) -> None:
         """The host ends this execution so many seconds from now."""
-        self.prepare()
         self._deadline = time.monotonic() + seconds
 
     def complete(self, requestid: str | None, traceparent: str | None) -> None:

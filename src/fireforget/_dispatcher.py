@@ -34,7 +34,10 @@ _logger: Final = logging.getLogger("fireforget")
 
 Shipment = tuple[Lanes, Lane, "Pack"]
 
-LOOK_SECONDS: Final = 0.05
+PRESSING_FULLNESS: Final = 0.5
+"""Of a journal: from here on its events are delivered without regard for the application, so that none is refused."""
+
+LOOK_SECONDS: Final = 0.1
 """How often the journal is looked at while a pack lingers: events that join it wake nobody, and may fill it."""
 
 
@@ -97,6 +100,22 @@ class Dispatcher:
     def pending(self) -> int:
         """Accepted events that are not settled, those of adopted journals included."""
         return sum(lanes.pending for lanes in self._sources)
+
+    @property
+    def pressed(self) -> bool:
+        """Must events be delivered now, even at the application's expense? Not where the queue does not take them."""
+        if not self._settings.defer_seconds:
+            return True
+        if self.breaker.seconds_until_call() > 0:
+            return False
+        now = self._clock.monotonic()
+        first = [lane.oldest for lanes in self._sources for lane in lanes if lane.not_before <= now]
+        oldest = min((entry.time_ns for entry in first if entry is not None), default=None)
+        if oldest is None:
+            return False
+        if oldest <= self._clock.time_ns() - round(self._settings.defer_seconds * 1e9):
+            return True
+        return any(lanes.journal.fullness >= PRESSING_FULLNESS for lanes in self._sources)
 
     async def run(self) -> None:
         """Dispatch until cancelled.
@@ -256,19 +275,18 @@ class Dispatcher:
     async def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
         """As many packs as the queue takes in one call, at most one of each lane; one that has a flaw alone.
 
-        A step for each pack that is cut: the application's threads get their turns in between.
+        A step for each full pack, or as many smaller ones: the application's threads get their turns in between.
         """
         limits = self._limits
         shipments: list[Shipment] = []
         keys: set[str] = set()
-        size = 0
+        size = step = 0
         for lanes, lane in ready:
             if lane.key in keys:
                 continue
-            cut = not lane.packs
+            if not lane.packs:
+                step = await self._step(step, min(lane.bytes, self._pack_bytes))
             pack = lanes.next_pack(lane)
-            if cut:
-                await asyncio.sleep(0)
             if pack is None:
                 continue
             if pack.flaw:
@@ -288,9 +306,17 @@ class Dispatcher:
             self._conclude(shipments[0], Outcome("refused", flaw))
             return
         outcomes = await self._publisher.publish([pack.message for _, _, pack in shipments])
+        step = 0
         for shipment, outcome in zip(shipments, outcomes, strict=True):
+            step = await self._step(step, shipment[2].size)
             self._conclude(shipment, outcome)
+
+    async def _step(self, done: int, more: int) -> int:
+        """End a step of some bytes where more would be too many; the bytes of the one that goes on or begins."""
+        if done and done + more > self._pack_bytes:
             await asyncio.sleep(0)
+            return more
+        return done + more
 
     def _conclude(self, shipment: Shipment, outcome: Outcome) -> None:
         """Settle one pack, or set when its lane is tried again."""

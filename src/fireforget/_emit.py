@@ -1,8 +1,9 @@
 """`emit`, the hot path: an event is encoded and in the journal when it returns.
 
-The fast path is one try block: the event type's header word is looked up in the context, the data encoded, and one
-record appended by one atomic call. Everything unusual (a new context, a new segment, a type seen for the first time,
-attributes, hooks, sampling, data that must be coerced, a full journal) leaves it and is decided in `_emit_slowly`.
+The fast path is one try block: the event type's word is looked up in the segment, that of the request in its context
+(whose first event writes the context's record first), the data encoded, and one record appended by one atomic call.
+Everything unusual (a new segment, a type seen for the first time there, attributes, hooks, sampling, data that must be
+coerced, a full journal) leaves it and is decided in `_emit_slowly`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fireforget._attributes import alone
 from fireforget._context import current
 from fireforget._encode import SAFE_BYTES, encode, encode_within, fits
 from fireforget._event import EventId
-from fireforget._journal import PACK, Binding
+from fireforget._journal import PACK
 from fireforget._refusals import Refusals
 from fireforget._schema import EventTypes, check_type_name
 from fireforget.errors import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from fireforget._attributes import Attributes
     from fireforget._clock import Clock
     from fireforget._context import ExecutionContext
-    from fireforget._journal import Journal, Segment
+    from fireforget._journal import Binding, Journal, Segment
 
 BeforeEmit = Callable[[str, Any], Any]
 """Gets the type and the data; returns the data to emit, changed or not, or None to drop the event."""
@@ -117,22 +118,27 @@ class Emitter:
         payload = b""
         try:
             try:
-                binding = current.get().binding
+                context = current.get()
                 journal = self._journal
                 tail: Segment = journal.tail
-                if binding.tail is not tail or attributes or self._before_emit:
+                if attributes or self._before_emit:
                     return self._emit_slowly(event_type, data, attributes)
                 if data is None:
-                    word = binding.words[type(event_type)]  # type: ignore[index]  # `_remember` has put classes there
+                    word = tail.words[type(event_type)]  # what has no word takes the slow path
                     payload = encode(event_type)
                 elif type(data) is dict:
-                    word = binding.words[event_type]  # type: ignore[index]  # what has no word takes the slow path
+                    word = tail.words[event_type]
                     payload = encode(data)
                 else:
                     return self._emit_slowly(event_type, data, attributes)
                 size = len(payload)
                 if size > SAFE_BYTES and not fits(payload, self._max_event_bytes):
                     return self._emit_slowly(event_type, data, attributes)
+                bound, shared = context.binding.place
+                if bound is not tail:
+                    context.prepare()
+                    shared = context.binding.enter(tail)
+                word |= shared
                 now = self._now()
                 sequence = journal.next_sequence()
                 record = PACK(tail.magic, size, 0, sequence, word, now) + payload
@@ -185,11 +191,11 @@ class Emitter:
             if attributes:
                 own, binding = self._alone(context, attributes)
                 return self._append(known, binding, own.correlationid, payload)
-            binding = context.binding
-            correlation = context.correlationid if known.threshold < _EVERYTHING else None
-            event_id = self._append(known, binding, correlation, payload)
-            if not isinstance(event_type, str):
-                _remember(binding, type(event_type), known.name)
+            sampled = known.threshold < _EVERYTHING
+            event_id = self._append(known, context.binding, context.correlationid if sampled else None, payload)
+            if not sampled:
+                key = event_type if isinstance(event_type, str) else type(event_type)
+                _remember(self._journal.tail, key, known.name)
             return event_id
         except EventError as error:
             return self._refuse(error.reason, event_type, error)
@@ -203,11 +209,8 @@ class Emitter:
     def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self._journal or self.open_journal()
         event_id = EventId(self._now(), journal.next_sequence(), journal.nonce)
-        if known.threshold < _EVERYTHING:
-            if crc32((correlation or str(event_id)).encode()) >= known.threshold:
-                return self._count_out("sampled_out")
-            if not binding.fragment:
-                binding = Binding(b"", 0)  # so that the decision about this event is not kept for the next one
+        if known.threshold < _EVERYTHING and crc32((correlation or str(event_id)).encode()) >= known.threshold:
+            return self._count_out("sampled_out")
         if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
             reason = "disk" if journal.trouble else "overflow"
             return self._refuse(reason, known.name, JournalError(journal.trouble or "the journal is full"))
@@ -287,12 +290,11 @@ class Emitter:
         return None
 
 
-def _remember(binding: Binding, model: type, name: str) -> None:
-    """Let the next instance of a class take the fast path: its word is that of its event type."""
-    words: dict[Any, int] = binding.words
-    word = words.get(name)
-    if word is not None:
-        words[model] = word
+def _remember(tail: Segment, key: object, name: str) -> None:
+    """Let the next event of a type that is not sampled take the fast path, by its name or its class."""
+    number = tail.type_numbers.get(name)
+    if number is not None:
+        tail.words[key] = number << 32
 
 
 def _is_ours(error: Exception) -> bool:

@@ -17,6 +17,8 @@ from collections import deque
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from fireforget._pace import Pace
+
 if TYPE_CHECKING:
     import asyncio
     import selectors
@@ -40,7 +42,11 @@ class Engine:
 
     Args:
         name: Name of the thread.
-        breathe: Sleep before every poll that would not block. Off only to show what it prevents.
+        breathe: Sleep before every poll that would not block, and give way to a busy application. Off only to show
+            what it prevents.
+
+    Attributes:
+        pace: How much of the interpreter's time the thread takes.
     """
 
     def __init__(self, name: str = "fireforget", *, breathe: bool = True) -> None:
@@ -57,6 +63,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
+        self.pace = Pace()
         self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
 
     @property
@@ -88,7 +95,7 @@ class Engine:
             self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T], context: Context | None = None) -> Future[T]:
-        """Run a coroutine on the engine's loop, which is started if need be.
+        """Run a coroutine on the engine's loop, which is started if need be; to its end the thread gives way to nobody.
 
         Args:
             work: The coroutine.
@@ -104,8 +111,13 @@ class Engine:
             self._ready.wait()
             loop = self._loop
             if loop is not None:
-                return (context or Context()).run(asyncio.run_coroutine_threadsafe, work, loop)
+                pace = self.pace
+                pace.hurry(work)
+                future = (context or Context()).run(asyncio.run_coroutine_threadsafe, work, loop)
+                future.add_done_callback(lambda _: pace.relax(work))
+                return future
         except RuntimeError:
+            self.pace.relax(work)
             work.close()
             raise
         work.close()
@@ -170,7 +182,7 @@ class Engine:
         try:
             import asyncio
 
-            loop = asyncio.SelectorEventLoop(_breathing_selector() if self._breathe else None)
+            loop = asyncio.SelectorEventLoop(_breathing_selector(self.pace) if self._breathe else None)
         except BaseException:  # whatever it is: who waits for the loop must learn that none will come
             self._ready.set()
             raise
@@ -209,13 +221,17 @@ class Engine:
             function()
 
 
-def _breathing_selector() -> selectors.BaseSelector:
-    """The platform's selector, with a real sleep before each poll that would not block."""
+def _breathing_selector(pace: Pace) -> selectors.BaseSelector:
+    """The platform's selector, with a real sleep before each poll that would not block, and where the pace says so."""
     import selectors
 
     class BreathingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type,unused-ignore]
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-            if timeout is not None and timeout <= 0:
+            pause = pace.pause()
+            if pause > BREATH_SECONDS:
+                pace.rest(pause)
+                timeout = None if timeout is None else max(0.0, timeout - pause)
+            elif timeout is not None and timeout <= 0:
                 time.sleep(BREATH_SECONDS)
             return super().select(timeout)
 

@@ -71,14 +71,27 @@ _ODD: Final = 0x1E3779B97F4A7C15
 
 def id_text(time_ns: int, sequence: int, nonce: int) -> str:
     """The text of an `EventId`, without making one."""
-    return uuid7_text(time_ns, nonce + sequence * _ODD)
+    return UUID7 % id_fields(time_ns, sequence, nonce)
+
+
+def id_fields(time_ns: int, sequence: int, nonce: int) -> tuple[int, int, int, int, int]:
+    """The same as numbers that fill in `UUID7`: who renders many events renders the rest of them in the same stroke."""
+    return _uuid7_fields(time_ns, nonce + sequence * _ODD)
+
+
+UUID7: Final = "%08x-%04x-7%03x-%04x-%012x"
+"""The form of a UUIDv7. An f-string in its place would take a quarter longer, for every event."""
 
 
 def uuid7_text(time_ns: int, random_bits: int) -> str:
     """Render a UUIDv7 whose 12 bits after the millisecond are its fraction (RFC 9562, section 6.2, method 3)."""
+    return UUID7 % _uuid7_fields(time_ns, random_bits)
+
+
+def _uuid7_fields(time_ns: int, random_bits: int) -> tuple[int, int, int, int, int]:
     millis, rest = divmod(time_ns, 1_000_000)
     low = 0x8000_0000_0000_0000 | (random_bits & 0x3FFF_FFFF_FFFF_FFFF)
-    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 - a quarter faster than an f-string, for every event
+    return (
         millis >> 16 & 0xFFFF_FFFF,
         millis & 0xFFFF,
         rest * 4096 // 1_000_000,

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from fireforget._journal import Wanted
 from fireforget._pack import ENVELOPE_BYTES, Pack, Packer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from fireforget._journal import Cursor, Entry, Journal, Position
+    from fireforget._journal import Entry, Follower, Journal, Position
 
 WINDOW_PACKS: Final = 8
 """So wide that under even load no lane is passed over: to catch up means to read again what others have had."""
@@ -43,7 +44,7 @@ class Lane:
         self.attempts = 0
         self.not_before = 0.0
         self.stuck = False
-        self.behind: Cursor | None = None
+        self.behind: Follower | None = None
 
     def add(self, entry: Entry) -> None:
         """Take an entry into the window."""
@@ -54,6 +55,11 @@ class Lane:
     def empty(self) -> bool:
         """Is there nothing to publish in the window?"""
         return not self.entries and not self.packs
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The first entry of the window that is not settled."""
+        return self.packs[0].entries[0] if self.packs else self.entries[0] if self.entries else None
 
 
 class Lanes:
@@ -87,11 +93,10 @@ class Lanes:
                 more |= self._catch_up(lane)
         if all(lane.behind is not None or lane.bytes >= self._pack_bytes for lane in self._lanes):
             return more
-        entries = self.journal.walk(STEP)
-        count = len(self._lanes)
+        entries = self._walk()
         passed: list[Entry] = []
         for entry in entries:
-            lane = self._lanes[entry.key_hash % count]
+            lane = self._lanes[entry.key_hash % len(self._lanes)]
             if lane.behind is None and lane.bytes < self._window:
                 lane.add(entry)
                 continue
@@ -100,13 +105,27 @@ class Lanes:
                 lane.behind = self.journal.cursor(entry.position)
         if passed:
             self.journal.release(passed)  # held by nobody until their lane catches up: overflow may give them up
-        return more or len(entries) == STEP
+        return more or len(entries) == STEP or not self.journal.at_end
+
+    def _walk(self) -> list[Entry]:
+        """One step of the journal, without the events of lanes that were passed over: they would be read in vain."""
+        late = [lane for lane in self._lanes if lane.behind is not None]
+        if not late:
+            return self.journal.walk(STEP)
+        wanted = Wanted({lane.number for lane in self._lanes if lane.behind is None}, len(self._lanes))
+        begin = self.journal.position
+        entries = self.journal.walk(STEP, wanted)
+        end = self.journal.position
+        for lane in late:
+            if lane.behind is not None and lane.number not in wanted.passed:
+                lane.behind.skip(begin, end)
+        return entries
 
     def _catch_up(self, lane: Lane) -> bool:
         cursor, count = lane.behind, len(self._lanes)
         if cursor is None:
             return False
-        entries = cursor.take(STEP, (lane.number, count))
+        entries = cursor.take(STEP, Wanted((lane.number,), count))
         for entry in entries:
             lane.add(entry)
         if cursor.at_end:
@@ -120,8 +139,12 @@ class Lanes:
             OSError: The journal cannot be read at the moment. The lane stays as it is.
         """
         while not lane.packs and lane.entries:
+            before = len(lane.entries)
             pack = self._packer.pack(lane.entries, lane.key, self._pack_bytes)
-            lane.bytes = sum(entry.size + ENVELOPE_BYTES for entry in lane.entries)
+            if pack is not None and len(pack.entries) == before - len(lane.entries):
+                lane.bytes -= _bytes(pack.entries)
+            else:  # some of them were damaged
+                lane.bytes = _bytes(lane.entries)
             if pack is not None:
                 lane.packs.append(pack)
         return lane.packs[0] if lane.packs else None
@@ -143,7 +166,7 @@ class Lanes:
     def has_settled(self, end: Position) -> bool:
         """Is no event before this place pending any more?"""
         for lane in self._lanes:
-            oldest = lane.packs[0].entries[0] if lane.packs else lane.entries[0] if lane.entries else None
+            oldest = lane.oldest
             if oldest is not None and oldest.position < end:
                 return False
             if lane.behind is not None and lane.behind.position < end and not lane.behind.at_end:
@@ -159,3 +182,8 @@ class Lanes:
     def idle(self) -> bool:
         """Is nothing of this journal pending? Quicker to tell than how much is."""
         return self.journal.idle
+
+
+def _bytes(entries: Collection[Entry]) -> int:
+    """About how large they are in packs."""
+    return sum([entry.size for entry in entries]) + ENVELOPE_BYTES * len(entries)

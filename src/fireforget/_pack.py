@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from fireforget._event import escape_noncharacters, id_text
+from fireforget._event import UUID7, escape_noncharacters, id_fields, id_text
 from fireforget._journal import Entry
 from fireforget.abc import Message
 
@@ -20,8 +20,9 @@ ENVELOPE_BYTES: Final = 160
 
 _DIGEST_BYTES: Final = 16
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
-_EVENT: Final = b'{"specversion":"1.0","id":"%b","time":"%b",%b%b%b,"data":%b}'
-_ID: Final = slice(_EVENT.index(b"%b"), _EVENT.index(b"%b") + 36)
+_OPENING: Final = b'{"specversion":"1.0","id":"'
+_EVENT: Final = _OPENING + UUID7.encode() + b'","time":"%b.%06dZ",%b%b%b,"data":%b}'
+_ID: Final = slice(len(_OPENING), len(_OPENING) + 36)
 
 
 class Pack(msgspec.Struct):
@@ -61,7 +62,7 @@ class Packer:
     def __init__(self, journal: Source) -> None:
         self._journal = journal
         self._second = -1
-        self._second_text = ""
+        self._second_text = b""
 
     def event_id(self, entry: Entry) -> str:
         """The id of the entry's event: what `emit` returned for it."""
@@ -114,22 +115,23 @@ class Packer:
         payload = self._journal.payload(entry)
         if payload is None:
             return None
+        second, rest = divmod(entry.time_ns, 1_000_000_000)
+        if second != self._second:
+            self._second, self._second_text = second, _rfc3339(second)
         return _EVENT % (
-            self.event_id(entry).encode(),
-            self._time(entry.time_ns),
+            *id_fields(entry.time_ns, entry.sequence, self._journal.nonce),
+            self._second_text,
+            rest // 1000,
             entry.type,
             b"," if entry.context else b"",
             entry.context,
             payload,
         )
 
-    def _time(self, time_ns: int) -> bytes:
-        """RFC 3339 with microseconds; the text of a second is made once."""
-        second, rest = divmod(time_ns, 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{rest // 1000:06d}Z".encode()
+
+def _rfc3339(second: int) -> bytes:
+    """The time of a second, without its fraction."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
 def _flaw(text: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ TRUSTED_SECONDS: Final = 600
 """An inbound request id is taken as correlation id only where it is a UUIDv7 within this time of now."""
 
 _LONGEST: Final = 200
+_name: Final = itemgetter(0)
 _UNROUTED: Final = frozenset({404, 405})
 """Not found, or not for this method: no route has answered."""
 
@@ -68,11 +70,11 @@ class RequestSource:
 
     def tells_nothing(self, scope: MutableMapping[str, Any]) -> bool:
         """Has the request nothing to say of itself, so that its only attribute is a new correlation id? Most have."""
-        wanted = self._wanted
-        for name, _ in scope.get("headers", ()):
-            if name in wanted:
-                return False
-        return not self._from_client and "opentelemetry.sdk.trace" not in sys.modules
+        return (
+            self._wanted.keys().isdisjoint(map(_name, scope.get("headers", ())))
+            and not self._from_client
+            and "opentelemetry.sdk.trace" not in sys.modules
+        )
 
     def attributes(self, scope: MutableMapping[str, Any]) -> Attributes:
         """The attributes of a request, from its headers. What a client sends is bounded and never trusted."""
@@ -101,7 +103,7 @@ class RequestSource:
 
 
 class RequestContext(ExecutionContext):
-    """The execution context of one ASGI request. Most of it is made when it is first needed: many need none of it.
+    """The execution context of one ASGI request. What its events share is made with the first one: many have none.
 
     Args:
         scope: The ASGI scope.
@@ -113,26 +115,25 @@ class RequestContext(ExecutionContext):
 
     def __init__(self, scope: MutableMapping[str, Any], source: RequestSource, loop: object) -> None:
         self.binding = _UNPREPARED
-        self._jobs = ()
+        self.on_error = source.on_error
+        self._deadline = None
+        self._held = self._jobs = ()
         self._open = True
         self._scope = scope
         self._source = source
         self._loop = loop
 
     def prepare(self) -> None:
-        """Make what the events of the request share from the scope, and all the rest; once, whatever threads ask."""
+        """Make what the events of the request share from the scope, once, whatever threads ask."""
         if self.binding is not _UNPREPARED:
             return
         with _preparing:
             if self.binding is not _UNPREPARED:
                 return
             source = self._source
-            self.on_error = source.on_error
-            self._deadline = None
-            self._held = []
             if source.tells_nothing(self._scope):
-                correlation = new_correlation_id()
-                binding = Binding(b'"correlationid":"%b"' % correlation.encode(), hash_of(correlation))
+                correlation = new_correlation_id().encode()
+                binding = Binding(b'"correlationid":"%b"' % correlation, hash_of(correlation))
             else:
                 binding = source.attributes(self._scope).binding()
             if self.binding is _UNPREPARED:  # a signal handler that emits may have come in between

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from fireforget import _telemetry
 from fireforget._breaker import Backoff
 from fireforget._dispatcher import Dispatcher
+from fireforget._engine import shared_engine
 from fireforget._journal import ADOPTED_AT_ONCE, strangers
 from fireforget._refused import RefusedFile
 from fireforget._site import queue_digest
@@ -105,6 +106,7 @@ class Runtime:
             self._keep("the journal's sync", self._sync)
         if make_worker is not None:
             self._keep("the worker", self._work)
+        shared_engine.pace.pressed.append(self._pressed)
 
     async def drain(self, seconds: float) -> int:
         """Deliver what is pending within `seconds`, dead processes' events too; says how many are still pending."""
@@ -162,6 +164,8 @@ class Runtime:
 
     async def aclose(self) -> None:
         """End the tasks, and close the adapters that were made for them."""
+        if self._pressed in shared_engine.pace.pressed:
+            shared_engine.pace.pressed.remove(self._pressed)
         if self._worker is not None:
             await self._worker.stop()
         for task in self._tasks:
@@ -170,6 +174,11 @@ class Runtime:
         self._tell_of_drops()
         _close(self.neighbours)  # so that somebody else can adopt them
         await self._adapters.aclose()
+
+    def _pressed(self) -> bool:
+        """Must the background go on, even at the application's expense?"""
+        behind = self._worker is not None and self._worker.busy_seconds > self._settings.dispatch.defer_seconds
+        return behind or self._dispatcher.pressed
 
     def _keep(self, what: str, run: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.ensure_future(self._restart(what, run)))
@@ -219,8 +228,9 @@ class Runtime:
             if self._troubled:
                 _logger.warning("the journal has room again")
             self._troubled = False
+        until = self._clock.monotonic() + UPKEEP_SECONDS
         for _ in range(_MOST_STEPS):  # what nobody reads at the moment; counting it later takes no time then
-            if self._journal.seal(_STEP) < _STEP:
+            if self._journal.seal(_STEP) < _STEP or self._clock.monotonic() > until:
                 break
             await asyncio.sleep(0)
 

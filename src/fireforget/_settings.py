@@ -60,6 +60,9 @@ class DispatchSettings(_Section, frozen=True):
         lanes: How many lanes run side by side; the same in every process that shares a queue.
         pack_bytes: Size worth packing up to; 0 for what the queue bills as one request.
         linger_seconds: How long the first event of a pack waits for others.
+        defer_seconds: How long events may wait in the journal while the application needs the whole interpreter;
+            meanwhile delivery has a fiftieth of a processor. After that, or when the journal is half full, it goes on
+            at the application's expense. 0: it is never deferred.
         publish_concurrency: Most publish calls under way at once.
         publish_timeout: Seconds after which a publish call counts as failed.
         backoff_seconds: First upper bound of the backoff with full jitter; doubles with each attempt.
@@ -69,7 +72,8 @@ class DispatchSettings(_Section, frozen=True):
 
     lanes: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 16
     pack_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
-    linger_seconds: Seconds = 0.05
+    linger_seconds: Seconds = 0.25
+    defer_seconds: Seconds = 10.0
     publish_concurrency: Count = 4
     publish_timeout: Positive = 30.0
     backoff_seconds: Positive = 0.2

@@ -12,7 +12,7 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -51,6 +51,8 @@ class AsyncioHome:
     """An asyncio loop."""
 
     _held: Final[set[asyncio.Task[None]]] = set()
+
+    __slots__ = ("_loop",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -172,23 +174,40 @@ class Job:
 
     Args:
         awaitable: What to await.
-        home: The loop that serves the request, if there is one.
+        loop: The asyncio loop or trio token that serves the request, if there is one.
         on_error: Called with what the awaitable raised.
+
+    Attributes:
+        ended: Has it?
     """
 
-    __slots__ = ("_awaitable", "_on_error", "done", "home", "name")
+    __slots__ = ("_awaitable", "_on_error", "_waiters", "ended", "home")
 
     unfinished: Final[set[Job]] = set()
 
     def __init__(
-        self, awaitable: Awaitable[object], home: Home | None, on_error: Callable[[BaseException], None] | None
+        self, awaitable: Awaitable[object], loop: object, on_error: Callable[[BaseException], None] | None
     ) -> None:
         self._awaitable = awaitable
         self._on_error = on_error
-        self.name: str = getattr(awaitable, "__qualname__", type(awaitable).__qualname__)
-        self.home = current_home() or home or EngineHome()
-        self.done: Future[None] = Future()
+        self.home = current_home() or home_of(loop) or EngineHome()
+        self.ended = False
+        self._waiters: list[Future[None]] = []
         self.unfinished.add(self)
+
+    @property
+    def name(self) -> str:
+        """What it is, for the log."""
+        name: str = getattr(self._awaitable, "__qualname__", type(self._awaitable).__qualname__)
+        return name
+
+    def end(self) -> Future[None]:
+        """A future that is done when it has ended. Made for who waits: most work nobody waits for."""
+        future: Future[None] = Future()
+        self._waiters.append(future)
+        if self.ended:  # else whoever ends it finds the future
+            _finish(future)
+        return future
 
     @classmethod
     def others(cls) -> list[Job]:
@@ -218,26 +237,32 @@ class Job:
             if outcome == "cancelled":
                 _logger.warning("work handed to wait_until was cancelled before its end: %s", self.name)
             self.unfinished.discard(self)
-            self.done.set_result(None)
+            self.ended = True
+            for future in self._waiters:
+                _finish(future)
             _count(outcome)
 
 
+def _finish(future: Future[None]) -> None:
+    with suppress(InvalidStateError):  # it may be told twice
+        future.set_result(None)
+
+
 def _count(outcome: str) -> None:
-    count = partial(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
     if _telemetry_of_work.knows(_telemetry.TASKS):
-        count()
+        _telemetry_of_work.add(_telemetry.TASKS, 1, {"outcome": outcome})
     else:  # in the background: the first measurement loads OpenTelemetry
         with suppress(RuntimeError):  # at the very end of the interpreter nobody is left to count for
             shared_engine.start()
-            shared_engine.call(count)
+            shared_engine.call(_telemetry_of_work.add, _telemetry.TASKS, 1, {"outcome": outcome})
 
 
 def wait_for(jobs: Iterable[Job], seconds: float | None) -> list[Job]:
     """Block until the jobs have ended, at most `seconds`; those that have not. Dead loops are not waited for."""
     running = [job for job in jobs if job.home.alive]
     if running:
-        wait([job.done for job in running], timeout=seconds)
-    return [job for job in running if not job.done.done()]
+        wait([job.end() for job in running], timeout=seconds)
+    return [job for job in running if not job.ended]
 
 
 def run_on(jobs: Callable[[], Iterable[Job]], seconds: float | None) -> None:
@@ -263,8 +288,8 @@ async def finish(jobs: Iterable[Job], seconds: float | None) -> int:
     running = [job for job in jobs if job.home.alive]
     with anyio.move_on_after(seconds):
         for job in running:
-            await outcome(job.done)
-    return sum(not job.done.done() for job in running)
+            await outcome(job.end())
+    return sum(not job.ended for job in running)
 
 
 async def outcome(future: Future[T]) -> T:

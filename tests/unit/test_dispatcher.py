@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fireforget._dispatcher import LOOK_SECONDS, Dispatcher
-from fireforget._journal import Binding, Counts, Entry
+from fireforget._dispatcher import LOOK_SECONDS, PRESSING_FULLNESS, Dispatcher
+from fireforget._journal import Binding, Counts, Entry, Options
 from fireforget._lanes import WINDOW_PACKS
 from fireforget._waker import Waker
 from fireforget.abc import Message, Outcome
@@ -476,7 +476,7 @@ async def test_the_breaker_opens_probes_with_one_call_and_closes(
             queue.failures.clear()
             await bench.pass_time(5.0)
 
-    assert opened == 3  # it opened while the next call was being packed
+    assert opened == 4  # as many were under way when the third one failed
     assert calls_per_second == [1] * 10
     assert state == "open"
     assert sorted(bench.numbers) == list(range(400))
@@ -1032,3 +1032,124 @@ async def test_the_time_of_a_call_stands_still_while_it_rests(tmp_path: Path) ->
         await resting
 
     assert bench.counts.pending == 1
+
+
+# Steps
+
+
+@pytest.mark.parametrize(
+    ("sizes", "turns"), [([100] * 20, 0), ([2000] * 10, 9), ([3000] * 3, 2), ([1500] * 4, 3), ([900, 900, 900, 100], 1)]
+)
+async def test_small_packs_share_a_step_and_the_application_gets_its_turn_after_a_full_one(
+    tmp_path: Path, sizes: list[int], turns: int
+) -> None:
+    bench = Bench(tmp_path, ScriptedQueue(pack_bytes=2000))
+    counted = itertools.count()
+
+    async def count() -> None:
+        while True:
+            next(counted)
+            await asyncio.sleep(0)
+
+    async with bench.running() as dispatcher:
+        counting = asyncio.ensure_future(count())
+        await asyncio.sleep(0)
+        before = next(counted)
+        step = 0
+        for size in sizes:
+            step = await dispatcher._step(step, size)
+        after = next(counted)
+        counting.cancel()
+
+    assert after - before - 1 == turns
+
+
+# What is deferred while the application needs the interpreter
+
+
+async def test_events_press_once_they_have_waited_for_as_long_as_they_may(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=10.0)
+    async with bench.running() as dispatcher:
+        assert not dispatcher.pressed
+        bench.emit(0)
+        await bench.pass_time(9.9)
+        bench.emit(1, lane=1)
+        assert not dispatcher.pressed
+        await bench.pass_time(0.2)
+        assert dispatcher.pressed
+        flush = asyncio.ensure_future(dispatcher.flush())
+        await bench.until(flush.done)
+
+        assert bench.numbers == [0, 1]
+        assert not dispatcher.pressed
+
+
+async def test_where_nothing_is_to_be_deferred_delivery_always_presses(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=0.0)
+    async with bench.running() as dispatcher:
+        assert dispatcher.pressed
+        bench.emit(0)
+        await bench.settle()
+
+        assert bench.numbers == [0]
+        assert dispatcher.pressed
+
+
+async def test_what_the_queue_does_not_take_presses_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0, breaker_failures=1, backoff_seconds=3600.0, max_backoff_seconds=3600.0)
+    bench.queue.failures.extend([TransientError("down")] * 2)
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.pass_time(60.0)
+
+        assert bench.counts.pending == 1
+        assert not dispatcher.pressed
+
+
+async def test_old_events_press_until_the_queue_has_them(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0)
+    bench.queue.stuck = {"lane-000"}
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        await bench.pass_time(5.0)
+        assert bench.queue.under_way == 1
+        assert dispatcher.pressed
+        bench.queue.freed.set()
+        bench.queue.stuck.clear()
+        await bench.settle()
+
+        assert bench.numbers == [0]
+        assert not dispatcher.pressed
+
+
+async def test_one_lane_that_the_queue_does_not_take_presses_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, defer_seconds=1.0, backoff_seconds=3600.0, max_backoff_seconds=3600.0)
+    bench.queue.outcome = lambda message: RETRY if message.key == "lane-000" else DELIVERED
+    async with bench.running() as dispatcher:
+        bench.emit(0)
+        bench.emit(1, lane=1)
+        await bench.pass_time(5.0)
+
+        assert bench.numbers == [1]
+        assert bench.counts.pending == 1
+        assert not dispatcher.pressed
+
+
+async def test_a_filling_journal_presses_long_before_an_event_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, linger_seconds=3600.0, defer_seconds=3600.0)
+    bench.pen.options = Options(segment_bytes=8192, max_bytes=16 * 8192, durability="none")
+    bench.pen._journal = None
+    async with bench.running() as dispatcher:
+        emitted = 0
+        while not dispatcher.pressed:
+            bench.emit(emitted, emitted % 4, 400)
+            emitted += 1
+            await asyncio.sleep(0)
+            assert emitted < 1000
+
+        assert 0.3 < bench.pen.open_journal().fullness - PRESSING_FULLNESS + 0.5 < 0.7
+        assert bench.counts.refused == {}
+        drain = asyncio.ensure_future(dispatcher.drain())
+        await bench.until(drain.done)
+        assert sorted(bench.numbers) == list(range(emitted))
+        assert not dispatcher.pressed

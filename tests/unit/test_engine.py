@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from fireforget._engine import BREATH_SECONDS, Engine
+from fireforget._pace import Pace
 from tests.waiting import wait_for
 
 
@@ -143,6 +144,70 @@ def test_it_cannot_stop_itself_and_wait_for_it(engine: Engine) -> None:
 
     assert engine.submit(stop()).result(30) is False
     wait_for(lambda: not engine.running)
+
+
+class Told(Pace):
+    """Pauses as it is told to, and remembers what becomes of it."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        super().__init__()
+        self.seconds = pause
+        self.rested: list[float] = []
+        self.waiting: list[tuple[str, int]] = []
+
+    def pause(self) -> float:
+        return self.seconds
+
+    def rest(self, seconds: float) -> None:
+        self.rested.append(seconds)
+
+    def hurry(self, who: object) -> None:
+        self.waiting.append(("hurry", id(who)))
+
+    def relax(self, who: object) -> None:
+        self.waiting.append(("relax", id(who)))
+
+
+def test_it_pauses_before_each_poll_as_its_pace_says(engine: Engine) -> None:
+    engine.pace = pace = Told(pause=0.25)
+
+    assert engine.submit(where()).result(30) == "engine-under-test"
+    assert pace.rested
+    assert set(pace.rested) == {0.25}
+
+
+def test_a_pause_shorter_than_a_breath_is_none(engine: Engine) -> None:
+    engine.pace = pace = Told(pause=BREATH_SECONDS / 2)
+
+    assert engine.submit(where()).result(30) == "engine-under-test"
+    assert pace.rested == []
+
+
+def test_as_long_as_somebody_waits_for_what_was_submitted_it_hurries(engine: Engine) -> None:
+    engine.pace = pace = Told()
+
+    async def fail() -> None:
+        raise LookupError
+
+    engine.submit(where()).result(30)
+    with pytest.raises(LookupError):
+        engine.submit(fail()).result(30)
+    wait_for(lambda: len(pace.waiting) == 4)
+
+    assert [what for what, _ in pace.waiting] == ["hurry", "relax"] * 2
+    assert pace.waiting[0][1] == pace.waiting[1][1]
+
+
+def test_who_comes_while_it_pauses_ends_the_pause(engine: Engine) -> None:
+    class Endless(Pace):
+        def pause(self) -> float:
+            return 0.0 if self._waiting else 3600.0
+
+    engine.pace = Endless()
+
+    assert engine.submit(where()).result(30) == "engine-under-test"
+    assert engine.submit(where()).result(30) == "engine-under-test"
+    engine.pace.hurry(engine)  # so that it can be stopped
 
 
 def test_a_call_after_the_loop_has_gone_is_dropped_quietly(engine: Engine) -> None:

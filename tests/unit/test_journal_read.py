@@ -4,11 +4,12 @@ import errno
 import mmap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from fireforget._journal import START, Entry, Journal, Position
+from fireforget._journal import START, Entry, Journal, Position, Wanted, reading
 from fireforget._journal import mapping as memory
 from tests.journals import (
     NOTHING,
@@ -64,7 +65,7 @@ def test_a_cursor_reads_again_what_one_lane_was_passed_over_for(journal: Journal
     cursor = journal.cursor(missed[0].position)
     found = []
     while not cursor.at_end:
-        found += cursor.take(4, (3, 1 << 16))
+        found += cursor.take(4, Wanted((3,), 1 << 16))
 
     assert found == missed
     assert numbers(journal, found) == [number for number in range(300) if number % 5 == 3][10:]
@@ -92,10 +93,63 @@ def test_a_cursor_looks_at_a_stretch_in_one_call_and_says_whether_it_is_at_the_e
 
     calls = []
     while not cursor.at_end:
-        calls.append(cursor.take(10, (9, 1 << 16)))
+        calls.append(cursor.take(10, Wanted((9,), 1 << 16)))
 
     assert len(calls) > 3
     assert [number_of(journal.payload(entry)) for found in calls for entry in found] == [4000]
+
+
+def test_a_cursor_does_not_read_where_nothing_is_for_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(journal, range(100), [context(1)])
+    fill(journal, range(100, 110), [context(2)])
+    fill(journal, range(110, 300), [context(1)])
+    fill(journal, range(300, 310), [context(2)])
+    entries = everything(journal)
+    looked: list[int] = []
+    unpack = reading._unpack
+
+    def looking(mapping: mmap.mmap, at: int) -> tuple[int, ...]:
+        looked.append(at)
+        return unpack(mapping, at)
+
+    cursor = journal.cursor()
+    cursor.skip(entries[0].position, entries[50].position)
+    cursor.skip(entries[50].position, entries[100].position)
+    cursor.skip(entries[110].position, entries[300].position)
+    monkeypatch.setattr(reading, "_unpack", looking)
+    found = []
+    while not cursor.at_end:
+        found += cursor.take(1000, Wanted((2,), 1 << 16))
+
+    assert found == entries[100:110] + entries[300:]
+    assert len(looked) < 30
+
+
+def test_a_cursor_remembers_some_gaps_and_reads_where_others_are(journal: Journal) -> None:
+    fill(journal, range(600), [context(1), context(2)])
+    entries = everything(journal)
+    cursor = journal.cursor()
+    for entry, after in pairwise(entries):
+        if entry.key_hash == 1:
+            cursor.skip(entry.position, after.position)
+
+    assert len(cursor._gaps) < 100
+    found = []
+    while not cursor.at_end:
+        found += cursor.take(7, Wanted((2,), 1 << 16))
+    assert found == [entry for entry in entries if entry.key_hash == 2]
+
+
+def test_a_walk_for_some_passes_the_others_and_says_whose_they_are(journal: Journal) -> None:
+    fill(journal, range(300), [context(number) for number in range(5)])
+    wanted = Wanted({1, 3}, 1 << 16)
+    found: list[Entry] = []
+    while not journal.at_end:
+        found += journal.walk(10, wanted)
+
+    assert numbers(journal, found) == [number for number in range(300) if number % 5 in {1, 3}]
+    assert wanted.passed == {0, 2, 4}
+    assert numbers(journal, everything(journal.cursor())) == list(range(300))
 
 
 def test_positions_are_in_the_order_of_the_events(journal: Journal) -> None:

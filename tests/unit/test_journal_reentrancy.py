@@ -157,7 +157,7 @@ def test_a_segment_that_two_made_at_once_is_made_once(tmp_path: Path) -> None:
 
 
 def test_an_append_broken_off_by_an_exception_leaves_the_journal_usable(tmp_path: Path) -> None:
-    at = stuck = 0
+    at = 0
     broken = True
     while broken:
         at += 1
@@ -171,10 +171,8 @@ def test_an_append_broken_off_by_an_exception_leaves_the_journal_usable(tmp_path
         assert emit(journal, request, "t1", body(1001))
         assert emit(journal, context(2), "t2", body(2000))
         assert numbers(journal, everything(journal))[-2:] == [1001, 2000]
-        stuck += journal._inside
         journal.close()
     assert at > 100
-    assert stuck < 10  # in the last `finally`, where Python looks for no signals; it costs speed, not events
 
 
 def _break() -> None:

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import mmap
 from collections import Counter
 from zlib import crc32
 
 import pytest
 
 from fireforget._event import split_batch
+from fireforget._journal import reading
 from fireforget._lanes import STEP, WINDOW_PACKS, Lane, Lanes
 from fireforget._pack import ENVELOPE_BYTES, Pack
 from tests.emitting import Pen, correlated
@@ -144,6 +146,30 @@ def test_a_full_lane_is_passed_over_and_the_others_go_on(pen: Pen) -> None:
 
 def number_of(session: str) -> int:
     return (crc32(session.encode()) & 0xFFFF) % LANES
+
+
+@pytest.mark.parametrize("count", [2_000, 20_000])
+def test_lanes_that_take_turns_are_read_twice_at_most(pen: Pen, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    for number in range(16):
+        with correlated(number, f"s{number}"):
+            for n in range(count // 16):
+                pen.emit("query", {"n": n})
+    lanes = lanes_of(pen, count=16)
+    looked = 0
+    unpack = reading._unpack
+
+    def looking(mapping: mmap.mmap, at: int) -> tuple[int, ...]:
+        nonlocal looked
+        looked += 1
+        return unpack(mapping, at)
+
+    monkeypatch.setattr(reading, "_unpack", looking)
+    taken = 0
+    while taken < count:
+        lanes.fill()
+        taken += sum(len(take(lanes, lane)) for lane in lanes)
+
+    assert looked < 3 * count
 
 
 def test_where_all_lanes_have_a_pack_reading_stops_before_any_is_passed_over(pen: Pen) -> None:

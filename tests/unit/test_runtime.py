@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fireforget import Settings
+from fireforget._engine import shared_engine
 from fireforget._hooks import Hooks
 from fireforget._journal import Journal, Options, adopt, totals
 from fireforget._journal import mapping as memory
@@ -19,7 +20,7 @@ from fireforget._runtime import UPKEEP_SECONDS, Runtime
 from fireforget._settings import DispatchSettings, JournalSettings
 from fireforget.errors import TransientError
 from fireforget.testing.clock import ManualClock
-from tests.journals import NOTHING, QUEUE, abandon, fill, opened
+from tests.journals import NOTHING, PROCESS, QUEUE, abandon, fill, opened
 from tests.publishing import ScriptedQueue
 from tests.waiting import eventually
 
@@ -166,3 +167,50 @@ async def test_a_task_that_fails_is_started_again_soon_and_then_ever_later(
     waits = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert waits == pytest.approx([1.0, 2.0, 4.0, 8.0, 8.0], abs=2 * UPKEEP_SECONDS)
     assert len(bench.errors) == 6
+
+
+async def test_events_that_have_waited_for_too_long_press_until_they_are_delivered_or_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    before = list(shared_engine.pace.pressed)
+    journal = opened(tmp_path, NOTHING)
+    bench = Bench(journal, tmp_path, linger_seconds=3600.0, defer_seconds=10.0)
+    for sequence in range(3):
+        assert journal.append(PROCESS, "query", bench.clock.time_ns(), sequence, b"{}")
+    async with bench.running():
+        (pressed,) = [each for each in shared_engine.pace.pressed if each not in before]
+        began = bench.clock.monotonic()
+        await bench.until(pressed)
+        assert 10.0 <= bench.clock.monotonic() - began < 11.0
+        await bench.runtime.flush()
+        assert not pressed()
+
+    assert shared_engine.pace.pressed == before
+    journal.close()
+
+
+async def test_a_worker_that_cannot_keep_up_presses(tmp_path: Path) -> None:
+    class BusyWorker:
+        busy_seconds = 0.0
+
+        async def run(self) -> None:
+            await asyncio.Event().wait()
+
+        async def stop(self) -> None:
+            """Nothing is in work."""
+
+    before = list(shared_engine.pace.pressed)
+    journal, worker = opened(tmp_path, NOTHING), BusyWorker()
+    bench = Bench(journal, tmp_path, defer_seconds=10.0)
+    bench.runtime.start(lambda _: worker, AsyncExitStack())  # type: ignore[arg-type,return-value]
+    try:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        (pressed,) = [each for each in shared_engine.pace.pressed if each not in before]
+        worker.busy_seconds = 9.9
+        assert not pressed()
+        worker.busy_seconds = 10.1
+        assert pressed()
+    finally:
+        await bench.runtime.aclose()
+    journal.close()

@@ -213,6 +213,25 @@ class TestWork:
             await stage.clock.run(1)
         assert [len(ids) for ids in stage.queue.acks] == [1, 15]
 
+    async def test_it_is_at_ease_as_long_as_it_takes_less_than_it_could(self) -> None:
+        """Full batches, one after the other, say that there is more to do than it does."""
+
+        async def slow(event: Event) -> Event:
+            await stage.clock.sleep(1)
+            return event
+
+        stage = Stage(slow, settings=msgspec.structs.replace(SETTINGS, batch=2, concurrency=1))
+        async with stage.running():
+            for number in range(10):
+                await stage.publish(message(event(number), id_=str(number)))
+                await stage.clock.run(4)
+                assert stage.worker.busy_seconds < 10
+            await stage.publish(*[message(event(number), id_=str(number)) for number in range(100, 160)])
+            await stage.clock.run(40)
+            assert stage.worker.busy_seconds > 30
+            await stage.clock.run(60)
+            assert stage.worker.busy_seconds < 10
+
     async def test_a_lease_longer_than_the_queue_allows_is_refused(self) -> None:
         """The message names the setting."""
         with pytest.raises(SettingsError, match=r"lease_seconds = 86400 in \[processing\] is too long"):

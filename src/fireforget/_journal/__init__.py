@@ -43,11 +43,12 @@ container. Linux and macOS; elsewhere, without `fcntl`, only ``durability="none"
 from fireforget._journal.adoption import ADOPTED_AT_ONCE, Stranger, adopt, directories, strangers
 from fireforget._journal.appender import PACK, Binding, Options
 from fireforget._journal.counts import Counts
-from fireforget._journal.cursor import Cursor
+from fireforget._journal.cursor import Cursor, Follower
 from fireforget._journal.directory import is_held, read_manifest
 from fireforget._journal.entry import Entry, Position
 from fireforget._journal.journal import START, Journal
 from fireforget._journal.locks import lock
+from fireforget._journal.reading import Wanted
 from fireforget._journal.segment import Segment
 from fireforget._journal.verification import Totals, Verification, totals, verify
 from fireforget._journal.watching import Watch
@@ -60,6 +61,7 @@ __all__ = [
     "Counts",
     "Cursor",
     "Entry",
+    "Follower",
     "Journal",
     "Options",
     "Position",
@@ -67,6 +69,7 @@ __all__ = [
     "Stranger",
     "Totals",
     "Verification",
+    "Wanted",
     "Watch",
     "adopt",
     "directories",

@@ -51,6 +51,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise JournalError("journal.max_bytes must be at least twice journal.segment_bytes")
 
 
+_NOWHERE: Final = None, 0
+
+
 class Binding:
     """What events have in common, and the segment that already holds it, so that the next such event is one write.
 
@@ -59,18 +62,30 @@ class Binding:
         key_hash: Low 16 bits of a hash of the ordering key.
 
     Attributes:
-        tail: The segment that holds its context record.
-        words: For each event type known there, the word that a record of it carries.
+        place: The segment that holds its context record, and the word that its events there carry, but for their
+            types. Replaced whole: threads, and an emit in the middle of another one, may each bring one.
     """
 
-    __slots__ = ("base", "fragment", "key_hash", "tail", "words")
+    __slots__ = ("fragment", "key_hash", "place")
 
     def __init__(self, fragment: bytes, key_hash: int) -> None:
         self.fragment = fragment
         self.key_hash = key_hash
-        self.tail: Segment | None = None
-        self.words: dict[str, int] = {}
-        self.base = 0
+        self.place: tuple[Segment | None, int] = _NOWHERE
+
+    def enter(self, tail: Segment) -> int:
+        """Write the context record into a segment; the word that events there carry, but for their types.
+
+        Raises:
+            ValueError: The segment is full, or has no number left.
+        """
+        word = PENDING_EVENT
+        if self.fragment:
+            number = tail.next_context()
+            tail.write(definition(tail.magic, CONTEXT, number, self.fragment))
+            word |= self.key_hash << 16 | number << 48
+        self.place = tail, word
+        return word
 
 
 def describe(type_name: str) -> bytes:
@@ -104,7 +119,6 @@ class Appender:
         self._options = options
         self._describe = describe
         self._lock = RLock()
-        self._inside = False
         self._closed = False
         self._spares: deque[Segment] = deque()
         self._next_number = count(1).__next__
@@ -112,55 +126,41 @@ class Appender:
     def append(self, binding: Binding, type_name: str, time_ns: int, sequence: int, payload: bytes) -> bool:
         """Append an event, with the records of its type and its context where the segment lacks them.
 
-        A nested call (a signal handler, a `__del__`) may come at any point of another one in the same thread. It
-        appends as always, but leaves bindings alone: what it stored would be mixed with what the outer call stores.
+        A nested call (a signal handler, a `__del__`) may come at any point of another one in the same thread.
 
         Returns:
             False where the journal is closed or full, or no segment can be made (`trouble` says why).
         """
         with self._lock:
-            outermost = not self._inside
-            try:
-                self._inside = True
-                while not self._closed:
-                    tail = self.tail
-                    try:
-                        base, number, record = self._record(tail, binding, type_name)
-                        word = base | number << 32
-                        tail.write(record + PACK(tail.magic, len(payload), 0, sequence, word, time_ns) + payload)
-                    except ValueError:
-                        texts = len(binding.fragment) + len(self._describe(type_name)) + len(payload)
-                        if not self._rotate(tail, 3 * HEADER_SIZE + texts):
-                            return False
-                        continue
-                    tail.type_numbers[type_name] = number
-                    if outermost:
-                        _bind(binding, tail, base, type_name, word)
-                    return True
-                return False
-            finally:
-                if outermost:
-                    self._inside = False
+            while not self._closed:
+                tail = self.tail
+                try:
+                    bound, word = binding.place
+                    if bound is not tail:
+                        word = binding.enter(tail)
+                    number, record = self._type(tail, type_name)
+                    word |= number << 32
+                    tail.write(record + PACK(tail.magic, len(payload), 0, sequence, word, time_ns) + payload)
+                except ValueError:
+                    texts = len(binding.fragment) + len(self._describe(type_name)) + len(payload)
+                    if not self._rotate(tail, 3 * HEADER_SIZE + texts):
+                        return False
+                    continue
+                tail.type_numbers[type_name] = number
+                return True
+            return False
 
-    def _record(self, tail: Segment, binding: Binding, type_name: str) -> tuple[int, int, bytes]:
-        """The word without its type, the type's number, and the records that the segment lacks.
+    def _type(self, tail: Segment, type_name: str) -> tuple[int, bytes]:
+        """The number of an event type, and the record of it if the segment lacks that.
 
         Raises:
             ValueError: The segment has no number left.
         """
-        records = b""
-        base = binding.base
-        if binding.tail is not tail:
-            base = PENDING_EVENT
-            if binding.fragment:
-                context = tail.next_context()
-                base |= binding.key_hash << 16 | context << 48
-                records += definition(tail.magic, CONTEXT, context, binding.fragment)
-        number = tail.type_numbers.get(type_name, 0)
-        if not number:
-            number = tail.next_type()
-            records += definition(tail.magic, TYPE, number, self._describe(type_name))
-        return base, number, records
+        number = tail.type_numbers.get(type_name)
+        if number is not None:
+            return number, b""
+        number = tail.next_type()
+        return number, definition(tail.magic, TYPE, number, self._describe(type_name))
 
     def _rotate(self, full: Segment, need: int) -> bool:
         """Move on to the next segment. Nested calls may each bring one: the first in line wins."""
@@ -255,20 +255,15 @@ class Appender:
             self._chain.handing.release()
 
     @property
+    def fullness(self) -> float:
+        """The share of `max_bytes` that is in use."""
+        return self.bytes_used / self._options.max_bytes
+
+    @property
     def bytes_used(self) -> int:
         """Bytes of all segment files."""
         spares = sum(spare.file.size for spare in tuple(self._spares))
         return spares + sum(file.size for file in self._chain.files())
-
-
-def _bind(binding: Binding, tail: Segment, base: int, type_name: str, word: int) -> None:
-    """Let the next event of this type take the short way. `tail` last: an emitter looks at it first."""
-    if binding.tail is tail:
-        binding.words[type_name] = word
-        return
-    binding.words = {type_name: word}
-    binding.base = base
-    binding.tail = tail
 
 
 def _counter() -> Callable[[], int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from fireforget._journal.entry import Entry, Position
 from fireforget._journal.mapping import PAGE
 from fireforget._journal.reading import read
-from fireforget._journal.segment_file import ALL
 
 if TYPE_CHECKING:
     from fireforget._journal.chain import Chain
@@ -18,7 +18,11 @@ _STRIDE: Final = 256
 """Most records that are sealed at once, so that not much is sealed beyond what is read."""
 
 _STRETCH: Final = 128 * 1024
-"""Bytes of a journal that a follower looks at in one call: some hundreds of microseconds."""
+"""Bytes that are looked at in one call in search of what is wanted: some hundreds of microseconds."""
+
+
+_MOST_GAPS: Final = 64
+"""So many gaps are remembered; what lies in others is read in vain."""
 
 
 class Cursor:
@@ -47,30 +51,29 @@ class Cursor:
         with self._chain.reading:
             return not self._stop()
 
-    def take(self, limit: int, wanted: Wanted = None) -> list[Entry]:
-        """Up to `limit` pending events in order, of those whose key hash is wanted; fewer only at the end.
+    def take(self, limit: int, wanted: Wanted | None = None) -> list[Entry]:
+        """Up to `limit` pending events in order; fewer only at the end.
 
-        Events that a reader holds and has not settled are pending too: who reads with several cursors keeps them
-        apart.
+        Where only some are wanted, one call looks at a stretch of the journal only, so that it is short
+        however few there are: whether there is more says `at_end`. Events that a reader holds and has not settled are
+        pending too: who reads with several cursors keeps them apart.
 
         Raises:
             OSError: The next file cannot be read at the moment, and the cursor stands before it. What was read of the
                 files ahead of it was returned by the call before.
         """
-        return self._take(limit, wanted, ALL)
-
-    def _take(self, limit: int, wanted: Wanted, stretch: int) -> list[Entry]:
         entries: list[Entry] = []
         with self._chain.reading:
             try:
-                while len(entries) < limit and stretch > 0 and (stop := self._stop()):
+                while len(entries) < limit and (stop := self._stop()):
                     segment, begin = self._segment, self._offset
-                    if segment.moved is None:
-                        stop = min(stop, begin + stretch)
+                    if wanted is not None and segment.moved is None:
+                        stop = min(stop, begin + _STRETCH)
                     found, self._offset = read(segment, begin, stop, limit - len(entries), wanted)
-                    stretch -= self._offset - begin if segment.moved is None else segment.pending_bytes
                     if found and self._hold(segment, len(found)):
                         entries += found
+                    if wanted is not None:
+                        break
             except OSError:
                 if not entries:
                     raise  # else the next call meets it: what the cursor has passed belongs to its reader
@@ -117,19 +120,39 @@ class Follower(Cursor):
         leader: The cursor that is never passed.
     """
 
-    __slots__ = ("_leader",)
+    __slots__ = ("_gaps", "_leader")
 
     def __init__(self, chain: Chain, start: Position, leader: Cursor) -> None:
         super().__init__(chain, start)
         self._leader = leader
+        self._gaps: deque[tuple[Position, Position]] = deque()
 
-    def take(self, limit: int, wanted: Wanted = None) -> list[Entry]:
-        """Up to `limit` pending events in order, of those whose key hash is wanted.
+    def skip(self, begin: Position, end: Position) -> None:
+        """Nothing between two places is wanted: what comes after earlier gaps need not be read there."""
+        gaps = self._gaps
+        if gaps and gaps[-1][1] == begin:
+            gaps[-1] = gaps[-1][0], end
+        elif len(gaps) < _MOST_GAPS:
+            gaps.append((begin, end))
 
-        One call looks at a stretch of the journal only, so that it is short however few are wanted: whether there is
-        more says `at_end`.
-        """
-        return self._take(limit, wanted, _STRETCH)
+    def _stop(self) -> int:
+        stop = super()._stop()
+        gaps = self._gaps
+        while gaps and self.position >= gaps[0][0]:
+            _, end = gaps.popleft()
+            if self.position < end:
+                self._jump(end)
+                stop = super()._stop()
+        if gaps and gaps[0][0].number == self._segment.number:
+            return min(stop, gaps[0][0].offset)
+        return stop
+
+    def _jump(self, place: Position) -> None:
+        segment = self._segment
+        while segment.number < place.number and (heir := segment.heir) is not None:
+            segment = heir
+        self._segment = segment
+        self._offset = place.offset if segment.number == place.number else PAGE
 
     def _readable(self, segment: Segment) -> int:
         end = self._leader.position

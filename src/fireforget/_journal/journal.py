@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fireforget._clock import Clock
+    from fireforget._journal.reading import Wanted
 
 START: Final = Position(0, 0)
 """Before the first event of any journal."""
@@ -118,14 +119,18 @@ class Journal(Appender):
         """The name of its directory; empty for memory."""
         return self._directory.id if self._directory else ""
 
-    def walk(self, limit: int) -> list[Entry]:
+    def walk(self, limit: int, wanted: Wanted | None = None) -> list[Entry]:
         """Up to `limit` pending events in order, each once; fewer only where no more are written, or can be read.
+
+        Args:
+            limit: How many.
+            wanted: Which of them; the others are passed, for a `cursor` to read. Then there may be more after fewer.
 
         Raises:
             OSError: The next file cannot be read at the moment. Nothing is passed over.
         """
         before = self._leader.position.number
-        entries = self._leader.take(limit)
+        entries = self._leader.take(limit, wanted)
         if self._leader.position.number != before or self._chain.doomed:
             with self._chain.reading, suppress(OSError):  # tried again later; what was read belongs to the reader
                 self._upkeep.collect()
@@ -144,7 +149,17 @@ class Journal(Appender):
 
     def has_passed(self, place: Position) -> bool:
         """Has `walk` returned all events before it?"""
-        return self._leader.position >= place or self._leader.at_end
+        return self._leader.position >= place or self.at_end
+
+    @property
+    def position(self) -> Position:
+        """Up to where `walk` has come."""
+        return self._leader.position
+
+    @property
+    def at_end(self) -> bool:
+        """Has `walk` come to the end of what is written?"""
+        return self._leader.at_end
 
     def payload(self, entry: Entry) -> bytes | None:
         """The event's data, JSON text; None where it turns out to be damaged, which is counted."""

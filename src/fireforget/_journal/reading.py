@@ -11,24 +11,43 @@ from fireforget._journal.sealing import recount
 
 if TYPE_CHECKING:
     from array import array
+    from collections.abc import Collection
 
     from fireforget._journal.segment import Segment
 
-Wanted = tuple[int, int] | None
-"""A reader wants the key hashes with the remainder `wanted[0]` when divided by `wanted[1]`; None for all."""
 
-_ALL: Final = (0, 1)
+class Wanted:
+    """Which events a reader wants: those whose key hash has one of some remainders.
+
+    Args:
+        remainders: Of the key hash.
+        count: What it is divided by.
+
+    Attributes:
+        passed: The other remainders of pending events that were met.
+    """
+
+    __slots__ = ("count", "passed", "remainders")
+
+    def __init__(self, remainders: Collection[int], count: int) -> None:
+        self.remainders = remainders
+        self.count = count
+        self.passed: set[int] = set()
+
+
+_ALL: Final = Wanted(frozenset({0}), 1)
 _unpack: Final = HEADER.unpack_from
 
 
-def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tuple[list[Entry], int]:
+def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted | None) -> tuple[list[Entry], int]:
     """Up to `limit` pending events that begin between two offsets, and the offset to go on from."""
     if segment.moved is not None:
         return _read_moved(segment, segment.moved, at, stop, limit, wanted)
     entries: list[Entry] = []
     file, damage = segment.file, segment.damage
     mapping, magic, end = file.mapping, segment.magic, segment.frontier
-    remainder, count = wanted or _ALL
+    wanted = wanted or _ALL
+    remainders, count, passed = wanted.remainders, wanted.count, wanted.passed
     known, members = -1, None
     while at < stop and len(entries) < limit:
         if at in damage:
@@ -41,7 +60,10 @@ def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tu
             return entries, segment.past_damage(at)
         if word & 0xFFFF == PENDING_EVENT:
             key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
-            if key_hash % count == remainder:
+            remainder = key_hash % count
+            if remainder not in remainders:
+                passed.add(remainder)
+            else:
                 if word >> 32 != known:
                     known, members = word >> 32, file.members(word)
                 if members is None:
@@ -53,13 +75,13 @@ def read(segment: Segment, at: int, stop: int, limit: int, wanted: Wanted) -> tu
 
 
 def _read_moved(
-    segment: Segment, moved: tuple[array[int], array[int]], at: int, stop: int, limit: int, wanted: Wanted
+    segment: Segment, moved: tuple[array[int], array[int]], at: int, stop: int, limit: int, wanted: Wanted | None
 ) -> tuple[list[Entry], int]:
     """The same after compaction, when a record is no longer where its name says."""
     names, places = moved
     entries: list[Entry] = []
     file, damage = segment.file, segment.damage
-    remainder, count = wanted or _ALL
+    wanted = wanted or _ALL
     for i in range(bisect_left(names, at), bisect_left(names, stop)):
         if len(entries) == limit:
             return entries, names[i]
@@ -69,7 +91,9 @@ def _read_moved(
         if word & 0xFFFF != PENDING_EVENT:
             continue
         key_hash = word >> 16 & MOST if word >> 48 else sequence >> 6 & MOST
-        if key_hash % count != remainder:
+        remainder = key_hash % wanted.count
+        if remainder not in wanted.remainders:
+            wanted.passed.add(remainder)
             continue
         members = file.members(word)
         if members is None:

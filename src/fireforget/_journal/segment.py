@@ -50,6 +50,7 @@ class Segment:
     Attributes:
         write: Appends one record, given whole. Raises ValueError where it does not fit or the segment is closed.
         magic: What each record begins with.
+        words: What an emitter that need not ask adds to a record's word, by the type's name or its class.
         heirs: The first one is the segment that follows. A list, because appending to it is atomic.
         frontier: The offset up to which records are checked and counted.
         complete: Is the frontier at the end for good?
@@ -85,6 +86,7 @@ class Segment:
         "torn",
         "type_numbers",
         "unsealed_from",
+        "words",
         "writable",
         "write",
     )
@@ -97,6 +99,7 @@ class Segment:
         self.writable = writable
         self.heirs: list[Segment] = []
         self.type_numbers: dict[str, int] = {}
+        self.words: dict[object, int] = {}
         self.next_type = count(1).__next__
         self.next_context = count(1).__next__
         self.moved: tuple[array[int], array[int]] | None = None

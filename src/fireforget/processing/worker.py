@@ -77,6 +77,7 @@ class Worker:
         self._totals = Totals()
         self._hands: Hands | None = None
         self._stopping = False
+        self._at_ease = self._clock.monotonic()
         self._life: anyio.CancelScope | None = None
         self._intake: anyio.CancelScope | None = None
         self._receiving = Condition("the queue cannot be read", "the queue can be read again")
@@ -86,6 +87,11 @@ class Worker:
     def totals(self) -> Totals:
         """What became so far of what it took."""
         return msgspec.structs.replace(self._totals, dead_lettered=self._processor.dead_lettered)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long it has received full batches only: there is more to do than it does."""
+        return self._clock.monotonic() - self._at_ease
 
     async def run(self) -> None:
         """Work until `stop` is called, or the queue is closed."""
@@ -161,6 +167,8 @@ class Worker:
             self._receiving.failed(error)
             raise
         self._receiving.works()
+        if len(deliveries) < self._settings.batch:
+            self._at_ease = self._clock.monotonic()
         if deliveries:
             await hands.take(deliveries)
         await anyio.lowlevel.checkpoint()  # whatever the queue does, others get their turn
