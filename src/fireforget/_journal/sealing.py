@@ -120,13 +120,18 @@ def _skip(segment: Segment, at: int, end: int) -> int:
     if segment.frontier == file.size:
         segment.complete = True
         found, _, total, *_ = _unpack(file.mapping, at)
-        if not (found & ~magic or total or (found and segment.living)):
+        if _is_torn(found, magic) and not total and not (found and segment.living):
             segment.frontier = at  # nothing more was written, or a write was torn, whose event was never accepted
             segment.torn = at if file.mapping[at:].strip(b"\0") else 0
             return at
     segment.damage[at] = segment.frontier
     segment.tally.corrupt += lost
     return segment.frontier
+
+
+def _is_torn(found: int, magic: int) -> bool:
+    """May this be as much of a magic as was written? A write is torn between bytes."""
+    return all(byte in {0, whole} for byte, whole in zip(found.to_bytes(4), magic.to_bytes(4), strict=True))
 
 
 def _find_unsealed(segment: Segment, at: int, end: int) -> None:
