@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fireforget._clock import Clock
     from fireforget._context import ExecutionContext
     from fireforget._journal import Binding, Journal, Segment
+    from fireforget._waker import Waker
 
 BeforeEmit = Callable[[str, Any], Any]
 """Gets the type and the data; returns the data to emit, changed or not, or None to drop the event."""
@@ -168,6 +169,10 @@ class Emitter:
         """
         self._before_emit.append(hook)
         return hook
+
+    def wake_with(self, waker: Waker) -> None:
+        """Wake this from now on, where it sleeps when an event has been accepted."""
+        self._waker = waker
 
     def open_journal(self) -> Journal:
         """The journal, opened at the first need.

@@ -124,7 +124,7 @@ def test_whatever_is_damaged_of_closed_segments_the_next_start_delivers_the_rest
 ) -> None:
     root, store = Path(tempfile.mkdtemp(prefix="places-")), MemoryStore(f"place-{next(names)}")
     try:
-        dead = made(store, root)._make_journal()
+        dead = made(store, root)._opener.open()
         fill(dead, range(300), size=2000)
         dead.seal(1000)
         folder = root / dead.id

@@ -56,9 +56,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 def test_it_is_found_by_its_url(installed: Installed) -> None:
     program = """
-from fireforget import FireForget, Settings
-ff = FireForget(Settings(queue="folder:///spool/shop", store="memory://shop"))
-print(type(ff._adapters.queue()).__module__, ff._adapters.queue().identity, ff._adapters.embedded)
+from fireforget import Settings
+from fireforget._backends import Adapters
+adapters = Adapters(Settings(queue="folder:///spool/shop", store="memory://shop"))
+print(type(adapters.queue()).__module__, adapters.queue().identity, adapters.embedded)
 """
     result = run(installed, "-c", program)
     assert result.stdout == "fireforget_folder.queue folder:///spool/shop True\n", result.stderr
@@ -66,9 +67,10 @@ print(type(ff._adapters.queue()).__module__, ff._adapters.queue().identity, ff._
 
 def test_what_it_does_not_serve_is_refused_with_the_mend(installed: Installed) -> None:
     program = """
-from fireforget import FireForget, Settings, SettingsError
+from fireforget import Settings, SettingsError
+from fireforget._backends import Adapters
 try:
-    FireForget(Settings(backend="folder"))._adapters.store()
+    Adapters(Settings(backend="folder")).store()
 except SettingsError as error:
     print(error)
 """

@@ -23,6 +23,7 @@ from fireforget._engine import shared_engine
 from fireforget._journal import Journal, mapping
 from fireforget._lanes import Lanes
 from fireforget._settings import DispatchSettings, HttpSettings, JournalSettings, ProcessingSettings
+from fireforget._site import queue_digest
 from fireforget.abc import Event, Message, Outcome, Query, Queue
 from fireforget.asgi import Receive, Scope, Send
 from fireforget.errors import JournalError, TransientError
@@ -281,7 +282,7 @@ def test_where_dead_journals_fill_the_disk_they_are_drained_without_one_of_its_o
 ) -> None:
     given = settings(name, journal=JournalSettings(directory=str(tmp_path)))
     store = MemoryStore(name)
-    dead = FireForget(given)._make_journal()
+    dead = FireForget(given)._opener.open()
     fill(dead, range(7))
     abandon(dead)
     allocate = mapping._allocate
@@ -312,14 +313,14 @@ def test_without_a_journal_of_its_own_a_close_ends_what_drains_those_of_the_dead
     monkeypatch.setattr(mapping, "_allocate", full)
     ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
     assert ff.emit("query", {}) is None
-    wait_for(lambda: ff._runtime)
+    wait_for(lambda: ff._background._runtime)
 
     ff.close()
 
     async def left() -> list[str]:
         return [repr(task) for task in asyncio.all_tasks() if "Runtime" in repr(task)]
 
-    assert ff._runtime is None
+    assert ff._background._runtime is None
     assert shared_engine.submit(left()).result() == []
 
 
@@ -327,16 +328,16 @@ def test_a_signal_handler_that_emits_while_the_journal_is_opened_loses_nothing(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ff, store = FireForget(settings(name)), MemoryStore(name)
-    make, nested = ff._make_journal, list[object]()
+    open_one, nested = ff._opener.open, list[object]()
 
     def interrupted() -> Journal:
-        journal = make()
+        journal = open_one()
         if not nested:
             nested.append(None)
             nested.append(ff.emit("nested", {}))
         return journal
 
-    monkeypatch.setattr(ff, "_make_journal", interrupted)
+    monkeypatch.setattr(ff._opener, "open", interrupted)
     with ff:
         ff.emit("query", {})
         assert ff.stats().accepted == 2
@@ -560,11 +561,11 @@ def test_a_neighbours_journal_that_could_not_be_drained_is_given_back(tmp_path: 
     queue.down = True
     first = FireForget(settings(name, journal=journal, drain_seconds=0.05), queue=queue)
     dead = Pen()
-    dead._journal = Journal.open(tmp_path, first._queue_digest, describe=dead.describe)
+    dead._journal = Journal.open(tmp_path, queue_digest(queue.identity), describe=dead.describe)
     orphan = dead.emit("query", {"n": 0})
     dead._journal.close()
     first.start()
-    wait_for(lambda: first._runtime is not None and first._runtime.pending == 1)
+    wait_for(lambda: first._background._runtime is not None and first._background._runtime.pending == 1)
     first.close()
     with FireForget(settings(name, journal=journal)):
         wait_for(lambda: len(list(tmp_path.glob("[!.]*/"))) == 1)
@@ -575,10 +576,10 @@ def test_a_neighbours_journal_that_could_not_be_drained_is_given_back(tmp_path: 
 def test_a_neighbours_journal_that_is_found_too_late_is_given_back(tmp_path: Path, name: str) -> None:
     ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
     dead = Pen()
-    dead._journal = Journal.open(tmp_path, ff._queue_digest, describe=dead.describe)
+    dead._journal = Journal.open(tmp_path, queue_digest(MemoryQueue(name).identity), describe=dead.describe)
     dead.emit("query", {"n": 0})
     dead._journal.close()
-    look, looking, go_on = ff._adopt, threading.Event(), threading.Event()
+    look, looking, go_on = ff._neighbours.adopt, threading.Event(), threading.Event()
 
     def look_slowly() -> list[Journal]:
         looking.set()
@@ -586,10 +587,10 @@ def test_a_neighbours_journal_that_is_found_too_late_is_given_back(tmp_path: Pat
         return look()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ff, "_adopt", look_slowly)
+        patch.setattr(ff._neighbours, "adopt", look_slowly)
         ff.start()
         looking.wait()
-        runtime = ff._runtime
+        runtime = ff._background._runtime
         assert runtime is not None
         closing = threading.Thread(target=ff.close)
         closing.start()
@@ -635,7 +636,7 @@ def test_a_backend_that_does_not_let_go_is_not_waited_for_without_end(
         return Sticky(name)
 
     monkeypatch.setattr(Adapters, "store", store)
-    monkeypatch.setattr("fireforget._app._GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("fireforget._background._GRACE_SECONDS", 0.05)
     ff = FireForget(settings(name, processing=ProcessingSettings(stop_seconds=0.01)))
     with ff:
         ff.emit("query", {})
@@ -663,7 +664,7 @@ def test_after_the_close_the_stats_are_those_of_the_close(tmp_path: Path, name: 
 def test_what_was_found_in_dead_journals_is_counted(tmp_path: Path, name: str) -> None:
     ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path))))
     dead = Pen()
-    dead._journal = Journal.open(tmp_path, ff._queue_digest, describe=dead.describe)
+    dead._journal = Journal.open(tmp_path, queue_digest(MemoryQueue(name).identity), describe=dead.describe)
     for n in range(3):
         dead.emit("query", {"n": n})
     dead._journal.close()
@@ -681,13 +682,13 @@ def test_a_journal_that_cannot_be_opened_is_not_tried_again_for_each_event(
     (tmp_path / "taken").write_text("")
     clock, tried = ManualClock(), itertools.count()
     ff = FireForget(settings(name, journal=JournalSettings(directory=str(tmp_path / "taken" / "j"))), clock=clock)
-    make = ff._make_journal
+    make = ff._opener._make
 
     def counted() -> Journal:
         next(tried)
         return make()
 
-    monkeypatch.setattr(ff, "_make_journal", counted)
+    monkeypatch.setattr(ff._opener, "_make", counted)
     for _ in range(100):
         ff.emit("query", {})
     clock.advance(1.0)

@@ -157,6 +157,21 @@ def test_an_application_that_was_open_before_goes_on_after(tmp_path_factory: pyt
         shared_engine.stop(10)
 
 
+def test_an_application_that_began_while_captured_begins_anew_after(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = str(tmp_path_factory.mktemp("app"))
+    ff = FireForget(Settings(directory=directory, queue="memory://began", store="memory://began"))
+    try:
+        with Capture() as capture:
+            ff.emit("query", {"n": 1})
+        assert ff.emit("query", {"n": 2}) is not None
+        assert [event.data["n"] for event in capture.events] == [1]
+        assert ff.stats().accepted == 1
+        assert ff.drain_blocking(10) == 0
+    finally:
+        ff.close()
+        shared_engine.stop(10)
+
+
 @pytest.mark.asyncio
 async def test_a_wrapped_application_is_captured_with_its_work(fireforget: Capture) -> None:
     ff = FireForget(Settings())

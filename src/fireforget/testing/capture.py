@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
 from heapq import merge
 from operator import itemgetter
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pytest
 
 from fireforget._app import FireForget
+from fireforget._background import Background
 from fireforget._engine import shared_engine
 from fireforget._event import decode_event, split_batch
 from fireforget._journal import Journal, Options
 from fireforget._pack import Packer
-from fireforget._process import finish_work, members
+from fireforget._process import changing, finish_work, members
 from fireforget._schema import shared_types
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EVERYTHING: Final = 1 << 40
 _PATIENCE: Final = 5.0
-"""Seconds that the background thread is given to start or to end."""
+"""Seconds that the background thread is given to end."""
 
 _MISSING: Final = object()
 
@@ -72,8 +72,9 @@ class Capture:
             self._release(app)
             close(app)
 
-        def make_captured(app: FireForget) -> Journal:
-            return self._journal_of(app)
+        def open_captured(app: FireForget) -> Journal:
+            with changing:
+                return app._journal or app._install(self._journal_of(app))  # noqa: SLF001
 
         def refuse_captured(app: FireForget, reason: str, event_type: object, error: Exception) -> EventId | None:
             app.open_journal()  # which counts it: an application without a journal is not known here
@@ -83,14 +84,12 @@ class Capture:
             finish_work(app.settings.drain_seconds if seconds is None else seconds)
             return 0
 
-        self._patch.setattr(FireForget, "_make_journal", make_captured)
-        self._patch.setattr(FireForget, "_start_runtime", lambda _app: None)
+        self._patch.setattr(FireForget, "open_journal", open_captured)
+        self._patch.setattr(Background, "start", lambda _background: None)
         self._patch.setattr(FireForget, "_refuse", refuse_captured)
         self._patch.setattr(FireForget, "drain_blocking", drain_captured)
         self._patch.setattr(FireForget, "close", close_captured)
         for app in [member for member in members if isinstance(member, FireForget)]:
-            if self._engine_ran:
-                shared_engine.submit(_begun(app)).result(2 * _PATIENCE)
             self._before[app] = app._journal  # noqa: SLF001
             app._journal = self._journal_of(app)  # noqa: SLF001
         return self
@@ -210,9 +209,10 @@ class Capture:
             return
         self._refused.update(captured.counts.refused)
         captured.close()
-        app._journal = self._before.pop(app, None)  # noqa: SLF001
-        if app._journal is None:  # noqa: SLF001
-            members.pop(app, None)
+        if app in self._before:
+            app._journal = self._before.pop(app)  # noqa: SLF001
+        else:
+            app._let_go()  # noqa: SLF001
 
     def _collect(self) -> None:
         read = (_read(journal) for journal in self._journals.values())
@@ -238,12 +238,6 @@ class Capture:
         emitted = "\n".join(lines) or "  nothing"
         refused = f"\nrefused were: {self.refused}" if self.refused else ""
         return f"emitted were:\n{emitted}{refused}"
-
-
-async def _begun(app: FireForget) -> None:
-    """Wait until a start that is under way has taken the journal that there is before the capture."""
-    if app._beginning is not None:  # noqa: SLF001
-        await asyncio.wait({app._beginning}, timeout=_PATIENCE)  # noqa: SLF001
 
 
 def _holds(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
