@@ -1,4 +1,4 @@
-"""From the journal to the queue: cuts packs, publishes them in batches, settles what is known of each.
+"""From the journal to the queue: cuts packs and publishes them in batches, each call when it is due.
 
 It retries what failed, in order within each lane, and nothing else; it loses nothing, for an event stays in the
 journal until its outcome is known. It runs in the engine's loop, in steps well under a millisecond.
@@ -11,28 +11,24 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from fireforget import _telemetry
 from fireforget._breaker import Backoff, Breaker
-from fireforget._lanes import Lane, Lanes
+from fireforget._lanes import Lane, Lanes, Shipment
 from fireforget._publisher import Publisher
+from fireforget._settler import Settler
 from fireforget._waker import Waker
-from fireforget.abc import Message, Outcome
-from fireforget.errors import JournalError
+from fireforget.abc import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fireforget._clock import Clock
     from fireforget._hooks import Hooks
-    from fireforget._journal import Journal
-    from fireforget._pack import Pack
+    from fireforget._journal import Journal, Position
     from fireforget._refused import RefusedFile
     from fireforget._settings import DispatchSettings
     from fireforget.abc import Queue
 
 _logger: Final = logging.getLogger("fireforget")
-
-Shipment = tuple[Lanes, Lane, "Pack"]
 
 PRESSING_FULLNESS: Final = 0.5
 """Of a journal: from here on its events are delivered without regard for the application, so that none is refused."""
@@ -65,12 +61,11 @@ class Dispatcher:
         self._settings = settings
         self._clock = clock
         self.waker = Waker()
-        self._refused = refused
         self._hooks = hooks
-        self._backoff = Backoff(settings, clock)
-        self.breaker = Breaker(settings, clock, self._backoff)
+        backoff = Backoff(settings, clock)
+        self.breaker = Breaker(settings, clock, backoff)
         self._publisher = Publisher(queue, settings.publish_timeout, self.breaker, clock, hooks)
-        self._telemetry = _telemetry.Telemetry()
+        self._settler = Settler(settings, self.breaker, backoff, refused, hooks, clock)
         self._limits = limits = queue.capabilities
         self._pack_bytes = min(settings.pack_bytes or limits.pack_bytes, limits.max_message_bytes)
         self._own = Lanes(journal, settings.lanes, self._pack_bytes)
@@ -146,9 +141,7 @@ class Dispatcher:
         The caller sets the deadline by cancelling.
         """
         end = self._own.journal.end
-        await self._hasten(
-            lambda: self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own)
-        )
+        await self._hasten(lambda: self._all_settled(end))
 
     async def flush(self) -> None:
         """Publish without lingering what has been accepted so far; where the queue fails, leave it for later."""
@@ -158,12 +151,7 @@ class Dispatcher:
     async def settle(self) -> None:
         """As `drain`, but a queue that is down is not waited for. What fails now and then is tried again."""
         end = self._own.journal.end
-        await self._hasten(
-            lambda: (
-                self.breaker.state == "open"
-                or (self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own))
-            )
-        )
+        await self._hasten(lambda: self.breaker.state == "open" or self._all_settled(end))
 
     async def rest(self) -> None:
         """Begin no call any more, and wait for those under way: the process is about to be frozen."""
@@ -180,6 +168,10 @@ class Dispatcher:
             for lane in lanes:
                 lane.not_before = 0.0
         self.waker.wake()
+
+    def _all_settled(self, end: Position) -> bool:
+        """Is nothing pending of our own events before `end`, nor of neighbours?"""
+        return self._own.has_settled(end) and all(lanes.idle for lanes in self._sources if lanes is not self._own)
 
     async def _hasten(self, until: Callable[[], bool]) -> None:
         self._hurried += 1
@@ -245,9 +237,9 @@ class Dispatcher:
         shipments = await self._batch(ready)
         if not shipments or self.breaker.seconds_until_call() > 0:  # another call has failed meanwhile
             return False
-        for _, lane, pack in shipments:
-            lane.in_flight = True
-            pack.attempts += 1
+        for shipment in shipments:
+            shipment.lane.in_flight = True
+            shipment.pack.attempts += 1
         self.breaker.begin()
         if not self._waiting():
             self._lingering_since = None
@@ -259,8 +251,8 @@ class Dispatcher:
     def _end_call(self, shipments: Sequence[Shipment], call: asyncio.Task[None]) -> None:
         """Free the lanes of a call, even where it was cancelled before its first step."""
         self._calls.discard(call)
-        for _, lane, _ in shipments:
-            lane.in_flight = False
+        for shipment in shipments:
+            shipment.lane.in_flight = False
         if self._hurried:
             self._call_ended.wake()
         if call.cancelled():
@@ -268,8 +260,8 @@ class Dispatcher:
         elif (error := call.exception()) is not None:
             _logger.error("what became of a call cannot be written down", exc_info=error)
             self._hooks.error(error)
-            for _, lane, _ in shipments:
-                self._put_off(lane)
+            for shipment in shipments:
+                self._settler.put_off(shipment.lane)
         self.waker.wake()
 
     async def _batch(self, ready: list[tuple[Lanes, Lane]]) -> list[Shipment]:
@@ -290,10 +282,10 @@ class Dispatcher:
             if pack is None:
                 continue
             if pack.flaw:
-                return [(lanes, lane, pack)]
+                return [Shipment(lanes, lane, pack)]
             if shipments and size + pack.size > limits.max_batch_bytes:
                 continue
-            shipments.append((lanes, lane, pack))
+            shipments.append(Shipment(lanes, lane, pack))
             keys.add(lane.key)
             size += pack.size
             if len(shipments) >= limits.max_batch_messages:
@@ -301,15 +293,15 @@ class Dispatcher:
         return shipments
 
     async def _publish(self, shipments: Sequence[Shipment]) -> None:
-        if flaw := shipments[0][2].flaw:
+        if flaw := shipments[0].pack.flaw:
             self.breaker.abandoned()
-            self._conclude(shipments[0], Outcome("refused", flaw))
+            self._settler.conclude(shipments[0], Outcome("refused", flaw))
             return
-        outcomes = await self._publisher.publish([pack.message for _, _, pack in shipments])
+        outcomes = await self._publisher.publish([shipment.pack.message for shipment in shipments])
         step = 0
         for shipment, outcome in zip(shipments, outcomes, strict=True):
-            step = await self._step(step, shipment[2].size)
-            self._conclude(shipment, outcome)
+            step = await self._step(step, shipment.pack.size)
+            self._settler.conclude(shipment, outcome)
 
     async def _step(self, done: int, more: int) -> int:
         """End a step of some bytes where more would be too many; the bytes of the one that goes on or begins."""
@@ -317,52 +309,3 @@ class Dispatcher:
             await asyncio.sleep(0)
             return more
         return done + more
-
-    def _conclude(self, shipment: Shipment, outcome: Outcome) -> None:
-        """Settle one pack, or set when its lane is tried again."""
-        lanes, lane, pack = shipment
-        self._telemetry.add(_telemetry.PUBLISHED, 1, {"outcome": outcome.status})
-        if outcome.status == "retry":
-            self._put_off(lane, outcome.retry_after)
-            if lane.attempts == self._settings.breaker_failures and self.breaker.state == "closed":
-                lane.stuck = True
-                _logger.warning("%s waits, the other lanes go on: the queue says %s", lane.key, outcome.reason)
-            return
-        if outcome.status == "refused" and pack.message.count > 1:
-            lanes.split(lane, pack)
-        elif outcome.status == "refused":
-            if not self._dead_letter(shipment, outcome.reason):
-                self._put_off(lane)
-                return
-        else:
-            lanes.journal.settle(pack.entries, "delivered")
-            lane.packs.popleft()
-            self._telemetry.add(_telemetry.EVENTS, pack.message.count, {"outcome": "delivered"})
-            self._hooks.delivered(pack.message)
-        lane.attempts, lane.not_before = 0, 0.0
-        if lane.stuck:
-            lane.stuck = False
-            _logger.warning("%s goes on", lane.key)
-
-    def _put_off(self, lane: Lane, hint: float | None = None) -> None:
-        """Leave a lane alone for a while, longer after each failure."""
-        lane.attempts += 1
-        lane.not_before = self._clock.monotonic() + self._backoff.seconds(lane.attempts, hint)
-
-    def _dead_letter(self, shipment: Shipment, reason: str) -> bool:
-        """Put a single event that the queue will never take beside the journal; False where that fails."""
-        lanes, lane, pack = shipment
-        event_id = lanes.event_id(pack.entries[0])
-        message = Message(event_id, pack.message.key, pack.message.body)
-        try:
-            self._refused.append(message, reason)
-        except (OSError, JournalError) as error:
-            self._hooks.error(error)
-            why = error.strerror if isinstance(error, OSError) else error
-            _logger.warning("cannot write the dead-letter file (%s): the event stays in the journal", why)
-            return False
-        lanes.journal.settle(pack.entries, "dead")
-        lane.packs.popleft()
-        self._telemetry.add(_telemetry.EVENTS, 1, {"outcome": "dead_lettered"})
-        self._hooks.dead_letter(message, reason)
-        return True

@@ -12,21 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zlib import crc32
 
-import msgspec
-
 from fireforget._attributes import alone
 from fireforget._context import current
 from fireforget._encode import SAFE_BYTES, encode, encode_within, fits
 from fireforget._event import EventId
 from fireforget._journal import PACK
+from fireforget._known import EVERYTHING, KnownTypes
 from fireforget._refusals import Refusals
-from fireforget._schema import EventTypes, check_type_name
 from fireforget.errors import (
     AttributeNameError,
     EventError,
     HookError,
     JournalError,
-    SchemaError,
 )
 
 if TYPE_CHECKING:
@@ -34,28 +31,12 @@ if TYPE_CHECKING:
     from fireforget._clock import Clock
     from fireforget._context import ExecutionContext
     from fireforget._journal import Binding, Journal, Segment
+    from fireforget._known import Known
+    from fireforget._schema import EventTypes
     from fireforget._waker import Waker
 
 BeforeEmit = Callable[[str, Any], Any]
 """Gets the type and the data; returns the data to emit, changed or not, or None to drop the event."""
-
-_EVERYTHING: Final = 1 << 32
-_MOST_KNOWN: Final = 5000
-"""Event types that are remembered: names that somebody makes up must not fill the memory."""
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """What there is to know of an event type at `emit`.
-
-    Args:
-        name: The CloudEvents ``type``.
-        fragment: The members of the envelope that all its events share.
-        threshold: An event is kept where the hash of its correlation id is below it.
-    """
-
-    name: str
-    fragment: bytes
-    threshold: int
 
 
 class NoWaker:
@@ -87,13 +68,10 @@ class Emitter:
         sampling: Mapping[str, float],
         clock: Clock,
     ) -> None:
-        self._source = source
-        self._types = types
         self._max_event_bytes = max_event_bytes
-        self._sampling = sampling
         self._now = clock.time_ns
         self._chance = clock.random
-        self._known: dict[str, _Known] = {}
+        self._known = KnownTypes(source, types, sampling)
         self._before_emit: list[BeforeEmit] = []
         self._journal: Any = None  # a Journal once it is open; until then the slow path opens it
         self._waker: Any = NoWaker()
@@ -185,7 +163,7 @@ class Emitter:
     def _emit_slowly(self, event_type: object, data: object, attributes: Mapping[str, Any] | None) -> EventId | None:
         """Decide about one event with care. Raises nothing but what a signal handler has raised."""
         try:
-            known, data = self._resolve(event_type, data)
+            known, data = self._known.resolve(event_type, data)
             if self._before_emit:
                 data = self._hooked(known.name, data)
                 if data is None:
@@ -196,7 +174,7 @@ class Emitter:
             if attributes:
                 own, binding = self._alone(context, attributes)
                 return self._append(known, binding, own.correlationid, payload)
-            sampled = known.threshold < _EVERYTHING
+            sampled = known.threshold < EVERYTHING
             event_id = self._append(known, context.binding, context.correlationid if sampled else None, payload)
             if not sampled:
                 key = event_type if isinstance(event_type, str) else type(event_type)
@@ -211,10 +189,10 @@ class Emitter:
                 return self._refuse("error", event_type, error)
             raise  # hooks and the application's objects are caught where they are called: a signal handler raised
 
-    def _append(self, known: _Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
+    def _append(self, known: Known, binding: Binding, correlation: str | None, payload: bytes) -> EventId | None:
         journal = self._journal or self.open_journal()
         event_id = EventId(self._now(), journal.next_sequence(), journal.nonce)
-        if known.threshold < _EVERYTHING and crc32((correlation or str(event_id)).encode()) >= known.threshold:
+        if known.threshold < EVERYTHING and crc32((correlation or str(event_id)).encode()) >= known.threshold:
             return self._count_out("sampled_out")
         if not journal.append(binding, known.name, event_id.time_ns, event_id.sequence, payload):
             reason = "disk" if journal.trouble else "overflow"
@@ -253,38 +231,9 @@ class Emitter:
             message = f"the attributes cannot be read: {type(error).__name__}: {error}"
             raise AttributeNameError(message) from error
 
-    def _resolve(self, event_type: object, data: object) -> tuple[_Known, Any]:
-        """The event type, and the data where it came as one instance."""
-        if isinstance(event_type, str):
-            known = self._known.get(event_type)
-            return known or self._learn(event_type), {} if data is None else data
-        registered = self._types.of(type(event_type))
-        if registered is None:
-            message = (
-                f"{type(event_type).__name__} is no registered event class: decorate it with @event_type, or pass a "
-                "type name and a mapping"
-            )
-            raise SchemaError(message)
-        if data is not None:
-            message = "an instance of an event class is its own data: omit the second argument"
-            raise SchemaError(message)
-        return self._known.get(registered.name) or self._learn(registered.name), event_type
-
     def describe(self, name: str) -> bytes:
         """The members of the envelope that all events of a type share."""
-        return (self._known.get(name) or self._learn(name)).fragment
-
-    def _learn(self, name: str) -> _Known:
-        registered = self._types.get(check_type_name(name))
-        members = {"source": self._source, "type": name}
-        if registered is not None:
-            members["dataschema"] = registered.dataschema
-        share = self._sampling.get(name, self._sampling.get("*", 1.0))
-        known = _Known(name, encode(members)[1:-1], round(share * _EVERYTHING))
-        if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[name] = known
-        return known
+        return self._known.of(name).fragment
 
     def _refuse(self, reason: str, event_type: object, error: Exception) -> EventId | None:
         self._refusals.note(self._journal, reason, event_type, error)

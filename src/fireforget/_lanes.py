@@ -8,7 +8,7 @@ up later with a cursor of its own, so that one busy or stuck lane holds back nei
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fireforget._journal import Wanted
 from fireforget._pack import ENVELOPE_BYTES, Pack, Packer
@@ -182,6 +182,20 @@ class Lanes:
     def idle(self) -> bool:
         """Is nothing of this journal pending? Quicker to tell than how much is."""
         return self.journal.idle
+
+
+class Shipment(NamedTuple):
+    """A pack that is published.
+
+    Args:
+        lanes: The lanes of its journal.
+        lane: Which of them it comes from.
+        pack: The first of that lane.
+    """
+
+    lanes: Lanes
+    lane: Lane
+    pack: Pack
 
 
 def _bytes(entries: Collection[Entry]) -> int:

@@ -231,11 +231,12 @@ def test_a_child_lets_go_of_journals_that_its_parent_has_adopted(site: Site) -> 
         import os
         from msgspec.structs import replace
         from fireforget import DispatchSettings, FireForget, TransientError, load_settings
+        from fireforget._backends import Adapters
         from fireforget.local.memory import MemoryQueue
         from tests.waiting import wait_for
 
         class Down(MemoryQueue):
-            identity = FireForget()._adapters.identity
+            identity = Adapters(load_settings()).identity
             async def publish(self, messages):
                 raise TransientError("down")
 

@@ -373,7 +373,7 @@ def test_type_names_without_end_fill_neither_the_log_nor_the_memory(pen: Pen, ca
         pen.emit(f"type-{n}", {"v": object()} if n < 1000 else {})
 
     assert len(caplog.records) == 200
-    assert len(pen._known) <= 5000
+    assert len(pen._known._known) <= 5000
     assert pen.counts.accepted == 5000
 
 

@@ -221,7 +221,7 @@ class Capture:
     def _name(self, event_type: str | type) -> str:
         if isinstance(event_type, str):
             return event_type
-        known = [app._types for app in self._journals]  # noqa: SLF001
+        known = [app._known.registered for app in self._journals]  # noqa: SLF001
         for types in (*known, shared_types):
             registered = types.of(event_type)
             if registered is not None:
