@@ -21,7 +21,7 @@ from fireforget.errors import ClosedError, PermanentError, TransientError
 from fireforget.local import backend
 from fireforget.local.memory import MemoryQueue
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
-from fireforget.operations import machine
+from fireforget.operations import adapters, machine
 from fireforget.operations.doctor import diagnose
 from fireforget.testing.clock import ManualClock
 from tests.cli import Workspace
@@ -516,6 +516,30 @@ def test_what_keeps_plan_and_look_from_seeing_anything_is_told_once(
     assert [name for name, found in findings().items() if found.text == "no credentials"] == [
         "queue and store and mailer: answer"
     ]
+
+
+def test_an_adapter_that_never_answers_keeps_nobody_waiting(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    async def depth(queue: MemoryQueue) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def aclose(queue: MemoryQueue) -> None:
+        await asyncio.sleep(0)
+        closed.append(queue)
+
+    workspace.configure('queue = "memory://doctor"')
+    monkeypatch.setattr(MemoryQueue, "depth", depth)
+    monkeypatch.setattr(MemoryQueue, "aclose", aclose)
+    monkeypatch.setattr(adapters, "_PATIENCE_SECONDS", 0.2)
+
+    found = findings()["queue: answer"]
+
+    assert (found.status, found.text) == ("wrong", "no answer within 0.2 s")
+    assert closed
 
 
 def test_what_is_missing_need_not_answer(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

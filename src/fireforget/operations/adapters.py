@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _ANSWER: Final = "answer"
 _MISSING: Final = "provision"
+_UNREACHABLE: Final = "see whether it is up and can be reached from here"
+
+_PATIENCE_SECONDS: Final = 10.0
+"""Who asks a doctor waits for the answer; an SDK may wait much longer."""
 
 _STALE_SECONDS: Final = 600.0
 """A message that has waited for so long says that nobody takes it."""
@@ -40,7 +45,8 @@ async def adapters(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     for backend, urls in made.backends():
         for role, url in urls.items():
             missing = await _guarded(partial(_look_for_missing, backend, {role: url}))
-            seen = await _guarded(partial(looks[role], not missing))
+            away = any(finding.mend == _UNREACHABLE for finding in missing)
+            seen = [] if away else await _guarded(partial(looks[role], not missing))
             # On this machine it is made with its first use.
             for finding in seen if backend.embeddable else _once(missing, seen):
                 told.setdefault(finding, []).append(role)
@@ -51,7 +57,7 @@ async def adapters(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
 def _once(missing: list[Finding], seen: list[Finding]) -> list[Finding]:
     """What one role lacks and what it tells, without what is clear from the other: nobody reads one fault twice."""
     if any(finding.name == _MISSING for finding in missing):
-        return missing + [finding for finding in seen if finding.name != _ANSWER]
+        return missing + [each for each in seen if each.name != _ANSWER and each.mend != missing[0].mend]
     return seen if any(finding.status == "wrong" for finding in seen) else missing + seen
 
 
@@ -60,14 +66,16 @@ def _of(roles: list[Role], finding: Finding) -> Finding:
 
 
 async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
-    """What a look shows; that it fails is a finding, too."""
+    """What a look shows; that it fails is a finding, too, and so is that it takes too long."""
     try:
-        return await look()
+        async with asyncio.timeout(_PATIENCE_SECONDS):  # and no scope of anyio, in which no adapter could be closed
+            return await look()
+    except TimeoutError:
+        return [Finding(_ANSWER, "wrong", f"no answer within {_PATIENCE_SECONDS:g} s", _UNREACHABLE)]
     except TransientError as error:
-        mend = "see whether it is up and can be reached from here"
-        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), mend)]
+        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), _UNREACHABLE)]
     except SettingsError as error:
-        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), "mend its URL")]
+        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), "mend its URL, or install what it needs")]
     except FireForgetError as error:
         mend = "see whether its URL, its credentials and what they permit are right"
         return [Finding(_ANSWER, "wrong", without_secrets(str(error)), mend)]
