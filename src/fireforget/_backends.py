@@ -124,7 +124,12 @@ class Adapters:
     def embedded(self) -> bool:
         """Should the worker run inside the application?"""
         chosen = self._settings.processing.embedded
-        return self._backend("queue").embeddable if chosen is None else chosen
+        return self.local_queue if chosen is None else chosen
+
+    @property
+    def local_queue(self) -> bool:
+        """Is the queue one of this machine?"""
+        return self._backend("queue").embeddable
 
     @cached_property
     def identity(self) -> str:
