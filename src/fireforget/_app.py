@@ -84,6 +84,8 @@ class FireForget(Hooked, Emitter):
         self._clock = clock if clock is not None else SystemClock()
         self._adapters = Adapters(self.settings)
         self._adapters.check(queue, store)
+        if self.settings.directory == self._host.directory and queue is None and self._adapters.local_queue:
+            _logger.warning("the queue is on this host, and ends with it: name one elsewhere, by backend or queue")
         self._queue, self._dead_letters, self._store = queue, dead_letters, store
         self._hooks = Hooks()
         self._runtime: Runtime | None = None

@@ -61,16 +61,23 @@ TRANSIENT: Final = frozenset(
 )
 """Codes of the services that say: later."""
 
-_NO_QUEUE: Final = "there is no such queue: make it with `fireforget provision`, or mend its name, region or account"
-_NO_TABLE: Final = "there is no such table: make it with `fireforget provision`, or mend its name or region"
+_NO_QUEUE: Final = (
+    "there is no such queue: make it with 'fireforget provision', or mend its name (that of a FIFO queue ends in "
+    ".fifo), region or account"
+)
+_NO_TABLE: Final = "there is no such table: make it with 'fireforget provision', or mend its name or region"
 _NO_PERMISSION: Final = "give this role or user the permission"
 _NO_ACCESS: Final = "mend the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role)"
 
 _NOT_VERIFIED: Final = (
-    "verify the sender's address or domain in SES, in this region; in the sandbox, verify the recipients, too, or ask "
-    "for production access"
+    "verify the address of `sender` in [report], or its domain, in SES, in this region; in the sandbox, verify the "
+    "recipients, too, or ask for production access"
 )
 _NO_SENDING: Final = "look at the account's status in the console of SES: it sends nothing until that is mended"
+
+_OTHER_TABLE: Final = "is this table one of fireforget's? 'fireforget doctor' says so, and the mend"
+_TABLE_CALLS: Final = frozenset({"PutItem", "Query", "UpdateItem"})
+"""Their requests hold nothing of an event: what is invalid there is invalid for this table."""
 
 _MENDS: Final = {
     "AccountSuspendedException": _NO_SENDING,
@@ -126,7 +133,7 @@ def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
     text = f"{operation}: {code or status}{': ' if told else ''}{told}"
     if code in TRANSIENT or status >= _SERVER_ERROR or status == _TOO_MANY:
         return TransientError(text, retry_after=_hint(metadata.get("HTTPHeaders", {})))
-    mend = _MENDS.get(code)
+    mend = _OTHER_TABLE if code == "ValidationException" and operation in _TABLE_CALLS else _MENDS.get(code)
     return PermanentError(f"{text}; {mend}" if mend else text)
 
 

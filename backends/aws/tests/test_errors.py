@@ -6,7 +6,9 @@ from fireforget.errors import AdapterError, PermanentError, TransientError
 from fireforget_aws._errors import TRANSIENT, translated
 
 
-def of_service(code: str, status: int = 400, headers: dict[str, str] | None = None) -> AdapterError:
+def of_service(
+    code: str, status: int = 400, headers: dict[str, str] | None = None, operation: str = "SendMessageBatch"
+) -> AdapterError:
     from botocore.exceptions import ClientError
 
     answer = {
@@ -14,7 +16,7 @@ def of_service(code: str, status: int = 400, headers: dict[str, str] | None = No
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
     }
     with pytest.raises(AdapterError) as caught, translated():
-        raise ClientError(answer, "SendMessageBatch")  # type: ignore[arg-type]
+        raise ClientError(answer, operation)  # type: ignore[arg-type]
     assert isinstance(caught.value.__cause__, ClientError)
     return caught.value
 
@@ -48,6 +50,11 @@ def test_what_an_operator_can_mend_is_permanent_and_says_how(code: str, mend: st
     error = of_service(code)
     assert isinstance(error, PermanentError)
     assert mend in str(error)
+
+
+def test_a_table_of_another_kind_is_said_to_be_looked_at() -> None:
+    assert "fireforget doctor" in str(of_service("ValidationException", operation="Query"))
+    assert "fireforget doctor" not in str(of_service("ValidationException", operation="BatchWriteItem"))
 
 
 @pytest.mark.parametrize(
