@@ -68,7 +68,7 @@ _NO_PERMISSION: Final = "give this role or user the permission"
 _NO_ACCESS: Final = "mend the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role)"
 
 _OLD_ACCESS: Final = (
-    "those of a profile or a role are renewed by themselves; set anew those of the variables, and start again"
+    "those of a role are renewed by themselves; renew those of a file, and start again where they are variables"
 )
 _CLOCK: Final = "set this machine's clock, which differs from that of AWS"
 
@@ -144,6 +144,14 @@ def code_of(error: AdapterError) -> str:
     response: Mapping[str, Any] = getattr(error.__cause__, "response", {})
     code: str = response.get("Error", {}).get("Code", "")
     return code
+
+
+def blames_credentials(error: AdapterError) -> bool:
+    """Whether other credentials may be what it takes: there were none, or they were not accepted."""
+    from botocore import exceptions
+
+    missing = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
+    return isinstance(error.__cause__, missing) or _MENDS.get(code_of(error)) in {_NO_ACCESS, _OLD_ACCESS}
 
 
 def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:

@@ -74,7 +74,9 @@ def test_clocks_that_differ_are_no_fault_of_the_credentials(told: str) -> None:
     assert "credentials" not in str(error)
 
 
-@pytest.mark.parametrize(("code", "mend"), [("ExpiredTokenException", "set anew"), ("RequestTimeTooSkewed", "clock")])
+@pytest.mark.parametrize(
+    ("code", "mend"), [("ExpiredTokenException", "renew those of a file"), ("RequestTimeTooSkewed", "clock")]
+)
 def test_what_may_pass_by_itself_says_the_mend_where_it_does_not(code: str, mend: str) -> None:
     error = of_service(code)
     assert isinstance(error, TransientError)
