@@ -7,12 +7,17 @@ from fireforget_aws._errors import TRANSIENT, translated
 
 
 def of_service(
-    code: str, status: int = 400, headers: dict[str, str] | None = None, operation: str = "SendMessageBatch"
+    code: str,
+    status: int = 400,
+    headers: dict[str, str] | None = None,
+    *,
+    operation: str = "SendMessageBatch",
+    told: str = "said so",
 ) -> AdapterError:
     from botocore.exceptions import ClientError
 
     answer = {
-        "Error": {"Code": code, "Message": "said so"},
+        "Error": {"Code": code, "Message": told},
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
     }
     with pytest.raises(AdapterError) as caught, translated():
@@ -67,3 +72,28 @@ def test_an_endpoint_that_cannot_be_reached_is_transient(name: str) -> None:
     with pytest.raises(TransientError, match="127.0.0.1") as caught, translated():
         raise error
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "told", ["Signature expired: 20261130T1 is now earlier than 20261130T2", "Signature not yet current"]
+)
+def test_clocks_that_differ_are_no_fault_of_the_credentials(told: str) -> None:
+    error = of_service("InvalidSignatureException", told=told)
+    assert isinstance(error, TransientError)
+    assert "set this machine's clock" in str(error)
+    assert "credentials" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"), [("ExpiredTokenException", "renew those of a file"), ("RequestTimeTooSkewed", "clock")]
+)
+def test_what_may_pass_by_itself_says_the_mend_where_it_does_not(code: str, mend: str) -> None:
+    error = of_service(code)
+    assert isinstance(error, TransientError)
+    assert mend in str(error)
+
+
+def test_a_page_that_is_told_makes_no_page_of_a_log() -> None:
+    error = of_service("", 403, told="<html>" + "x" * 10_000 + "\n" * 100)
+    assert "\n" not in str(error)
+    assert len(str(error)) < 1100
