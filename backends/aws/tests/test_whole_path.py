@@ -10,8 +10,8 @@ from fireforget.testing.faults import Plan, Trial
 from tests.counterparts import sqs
 from tests.counterparts.aws import Counterpart
 from tests.counterparts.bad_line import BLOWS, bad_line
+from tests.counterparts.tables import new_table
 from tests.faults.cases import SERVER, WORKER, environment
-from tests.tables import new_table
 
 
 def test_the_books_balance_though_answers_lie(
