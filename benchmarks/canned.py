@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from benchmarks.remote import Remote, remote
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
 
 CREDENTIALS: Final = {
@@ -25,37 +25,9 @@ _HEAD_END: Final = b"\r\n\r\n"
 _BATCH: Final = msgspec.json.Decoder()
 
 
-class Canned(msgspec.Struct, frozen=True):
-    """The endpoint, as the process sees it that calls it.
-
-    Args:
-        url: Where it is.
-        called: Memory that both share, with how many requests have come.
-    """
-
-    url: str
-    called: Any
-
-    def count(self) -> int:
-        """How many requests have come."""
-        called: int = self.called.value
-        return called
-
-
-@contextmanager
-def canned_aws() -> Iterator[Canned]:
-    """Start the endpoint, and end it."""
-    spawn = get_context("spawn")
-    called, (ours, theirs) = spawn.Value("q", 0), spawn.Pipe()
-    # It is told by the end of the pipe, which comes even if this process dies.
-    process = spawn.Process(target=_serve, args=(theirs, called), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield Canned(ours.recv(), called)
-    finally:
-        ours.close()
-        process.join()
+def canned_aws() -> AbstractContextManager[Remote]:
+    """Start the endpoint, which counts the requests that come, and end it."""
+    return remote(_serve)
 
 
 def _serve(pipe: Connection[Any, Any], called: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aioboto3
 import msgspec
 
-from benchmarks.canned import CREDENTIALS, Canned, canned_aws
+from benchmarks.canned import CREDENTIALS, canned_aws
 from benchmarks.measure import Case, Rounds, interleave, ratio
 from benchmarks.report import TIMES, Goal, Section, Table, between, ratio_goal, time_rows
 from benchmarks.workload import EVENT, settings, types
@@ -29,11 +29,13 @@ from fireforget_aws.queue import SQSQueue
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from benchmarks.remote import Remote
+
 ROUNDS: Final = 15
 EVENTS: Final = 3_000
 IMPORTS: Final = 15
 RATES: Final = (10, 100, 1_000)
-LINGERS: Final = (0.05, 1.0)
+LINGERS: Final = (DispatchSettings().linger_seconds, 1.0, 5.0)
 RATE_SECONDS: Final = 4.0
 
 _NOON: Final = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -187,7 +189,7 @@ def _settings(directory: Path, linger: float = DispatchSettings().linger_seconds
     )
 
 
-def _requests(aws: Canned, directory: str, rate: int, linger: float) -> float:
+def _requests(aws: Remote, directory: str, rate: int, linger: float) -> float:
     """Requests of SQS for an event, at an even rate."""
     with FireForget(_settings(Path(directory, f"{rate}-{linger}"), linger), types=types) as ff:
         ff.emit(EVENT)

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from tools import repository
 
+_INCLUDE = "{include} "
+
 
 class _Html(HTMLParser):
     """The links and the anchors of a piece of HTML within a page."""
@@ -42,11 +44,13 @@ def links(page: Path) -> Iterator[tuple[int, str]]:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return what a link may name after `#`: headings as code hosts spell them, and explicit anchors."""
+    """Return what a link may name after `#`: headings as code hosts spell them, explicit and included ones."""
     found: set[str] = set()
     repeats: Counter[str] = Counter()
     tokens = repository.tokens(page)
     for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.info.startswith(_INCLUDE) and (included := page.parent / token.info.removeprefix(_INCLUDE)).is_file():
+            found |= anchors(included.resolve())
         for part in [token, *(token.children or [])]:
             if part.type in {"html_block", "html_inline"}:
                 found.update(_Html(part.content).anchors)

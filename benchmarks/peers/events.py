@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.measure import Case, Rounds, interleave, ratio
 from benchmarks.peers.libraries import CREATE_TASK, LIBRARIES, OPENTELEMETRY, OURS, POSTHOG, Ground, Library
-from benchmarks.peers.sink import RemoteSink, remote_sink
+from benchmarks.peers.sink import remote_sink
 from benchmarks.report import TIMES, Goal, Section, Table, between, ratio_goal, time_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from multiprocessing.connection import Connection
+
+    from benchmarks.remote import Remote
 
 ROUNDS: Final = 15
 EVENTS: Final = 500
@@ -111,7 +113,7 @@ async def _burst(pipe: Connection[Any, Any], work: list[float]) -> float:
 
 
 @contextmanager
-def _child(number: int, sink: RemoteSink) -> Iterator[Connection[Any, Any]]:
+def _child(number: int, sink: Remote) -> Iterator[Connection[Any, Any]]:
     """A process with one library in it, and the pipe on which it takes orders."""
     spawn = get_context("spawn")
     ours, theirs = spawn.Pipe()
@@ -125,11 +127,11 @@ def _child(number: int, sink: RemoteSink) -> Iterator[Connection[Any, Any]]:
         process.join()
 
 
-def _serve(number: int, sink: RemoteSink, pipe: Connection[Any, Any]) -> None:
+def _serve(number: int, sink: Remote, pipe: Connection[Any, Any]) -> None:
     asyncio.run(_obey(LIBRARIES[number], sink, pipe))
 
 
-async def _obey(library: Library, sink: RemoteSink, pipe: Connection[Any, Any]) -> None:
+async def _obey(library: Library, sink: Remote, pipe: Connection[Any, Any]) -> None:
     """Record as many events as the pipe says, again and again, until it ends."""
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         wired = library.wire(Ground(sink, Path(directory), stack))

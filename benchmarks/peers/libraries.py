@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.peers.sink import TEXT, RemoteSink
+from benchmarks.peers.sink import TEXT
+from benchmarks.remote import Remote
 from benchmarks.workload import EVENT, new_fireforget, settings
 from tests.faults.http_queue import HttpQueue
 
@@ -35,7 +36,7 @@ class Ground(msgspec.Struct, frozen=True):
         stack: Frees what it holds.
     """
 
-    sink: RemoteSink
+    sink: Remote
     directory: Path
     stack: ExitStack
 

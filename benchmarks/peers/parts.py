@@ -22,7 +22,7 @@ from tests.faults.http_queue import HttpQueue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.peers.sink import RemoteSink
+    from benchmarks.remote import Remote
     from fireforget import FireForget
     from fireforget._pack import Pack
     from fireforget.asgi import App
@@ -129,7 +129,7 @@ async def _each(app: App) -> float:
     return (time.thread_time() - began) / REQUESTS
 
 
-async def _delivered(ff: FireForget, sink: RemoteSink) -> dict[str, float]:
+async def _delivered(ff: FireForget, sink: Remote) -> dict[str, float]:
     """The seconds of an event, by the step of its delivery."""
     journal = ff.open_journal()
     queue = HttpQueue(sink.url)

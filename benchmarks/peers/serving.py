@@ -29,13 +29,15 @@ from benchmarks.peers.shops import (
     WORK_SECONDS,
     WORKING,
 )
-from benchmarks.peers.sink import RemoteSink, remote_sink
+from benchmarks.peers.sink import remote_sink
 from benchmarks.report import Goal, Section, Table, between, duration, ratio_goal
 from fireforget._settings import DispatchSettings
 from fireforget.testing.faults import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from benchmarks.remote import Remote
 
 ROUNDS: Final = 6
 SECONDS: Final = 1.0
@@ -185,7 +187,7 @@ async def _rounds(shops: Iterable[str], ask: Ask, rounds: int) -> Loads:
     return {name: found[-rounds:] for name, found in loads.items()}
 
 
-async def _rest(sink: RemoteSink) -> None:
+async def _rest(sink: Remote) -> None:
     """Wait until nothing arrives any more."""
     until = perf_counter() + _PATIENCE
     arrived = -1
@@ -193,7 +195,7 @@ async def _rest(sink: RemoteSink) -> None:
         await asyncio.sleep(REST_SECONDS)
 
 
-async def _load(server: Server, sink: RemoteSink, ask: Ask, found: list[Load]) -> float:
+async def _load(server: Server, sink: Remote, ask: Ask, found: list[Load]) -> float:
     """Load a server; the seconds for each request.
 
     Raises:

@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from benchmarks.remote import Remote, remote
 from benchmarks.workload import EVENT
 from tests.faults.sink import Sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from multiprocessing.connection import Connection
 
 TEXT: Final = EVENT.query.encode()
 """Occurs once in each event, in whatever format it is sent."""
 
 
-class RemoteSink(msgspec.Struct, frozen=True):
-    """The service, as the process sees it that sends to it.
-
-    Args:
-        url: Where it is.
-        arrived: Memory that both share, with how many events have arrived.
-    """
-
-    url: str
-    arrived: Any
-
-    def count(self) -> int:
-        """How many events have arrived."""
-        arrived: int = self.arrived.value
-        return arrived
-
-
-@contextmanager
-def remote_sink() -> Iterator[RemoteSink]:
-    """Start the service, and end it."""
-    spawn = get_context("spawn")
-    arrived, (ours, theirs) = spawn.Value("q", 0), spawn.Pipe()
-    # It is told by the end of the pipe, which comes even if this process dies.
-    process = spawn.Process(target=_serve, args=(theirs, arrived), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield RemoteSink(ours.recv(), arrived)
-    finally:
-        ours.close()
-        process.join()
+def remote_sink() -> AbstractContextManager[Remote]:
+    """Start the service, which counts the events that arrive, and end it."""
+    return remote(_serve)
 
 
 def _serve(pipe: Connection[Any, Any], arrived: Any) -> None:

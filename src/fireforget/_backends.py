@@ -69,16 +69,24 @@ class Adapters:
         Raises:
             SettingsError: A URL names no such thing, a lease is too long for the queue, or there is no such plugin.
         """
-        capabilities = self._check("queue") if queue is None else queue.capabilities
+        capabilities = self.check_url("queue") if queue is None else queue.capabilities
         if self.embedded:
             if capabilities is not None:
                 check_lease(self._settings.processing.lease_seconds, capabilities)
             if store is None:
-                self._check("store")
+                self.check_url("store")
             if self._settings.plugin:
                 check_plugin(self._settings.plugin)
 
-    def _check(self, role: Literal["queue", "store"]) -> Capabilities | None:
+    def check_url(self, role: Literal["queue", "store"]) -> Capabilities | None:
+        """Refuse a URL that its backend cannot use. Opens nothing.
+
+        Returns:
+            What the queue can do; None for a store, and where only the adapter knows.
+
+        Raises:
+            SettingsError: What the backend says, with the role before it.
+        """
         backend = self._backend(role)
         if not isinstance(backend, UrlChecker):
             return None
@@ -86,7 +94,7 @@ class Adapters:
             return backend.check_url(role, self.url(role))
         except SettingsError as error:
             message = f"{role}: {error}"
-            raise SettingsError(message) from error
+            raise type(error)(message) from error
 
     def url(self, role: Role) -> str:
         """The URL of a role: the user's own, or the backend's default."""
@@ -116,7 +124,12 @@ class Adapters:
     def embedded(self) -> bool:
         """Should the worker run inside the application?"""
         chosen = self._settings.processing.embedded
-        return self._backend("queue").embeddable if chosen is None else chosen
+        return self.local_queue if chosen is None else chosen
+
+    @property
+    def local_queue(self) -> bool:
+        """Is the queue one of this machine?"""
+        return self._backend("queue").embeddable
 
     @cached_property
     def identity(self) -> str:

@@ -72,6 +72,11 @@ class Equipment:
         """Should the worker run inside the application?"""
         return self._adapters.embedded
 
+    @property
+    def local_queue(self) -> bool:
+        """Is the queue a configured one, on this host's disk?"""
+        return self._given.queue is None and self._adapters.local_queue
+
     def queue(self, made: AsyncExitStack) -> Queue:
         """Where events are published to."""
         return self._given.queue or _closing(made, self._adapters.queue())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import logging
+from typing import TYPE_CHECKING, Final, Self
 
 from fireforget import _process
 from fireforget._background import Background
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from fireforget._settings import Settings
     from fireforget.hosts import Host
 
+_logger: Final = logging.getLogger("fireforget")
+
 
 class Keeper(Emitter):
     """Accepts events, and is started, drained and closed.
@@ -38,7 +41,7 @@ class Keeper(Emitter):
         types: The event types.
         hooks: The user's callbacks.
         clock: Time, sleep and chance.
-        host: Where the process runs: how long a shutdown may take there.
+        host: Where the process runs: how long a shutdown may take there, and which directory ends with it.
 
     Raises:
         SettingsError: The configuration names what could never work in this process.
@@ -51,6 +54,8 @@ class Keeper(Emitter):
         self._clock = clock
         self._host = host
         equipment = Equipment(settings, given, types, hooks, clock)
+        if settings.directory == host.directory and equipment.local_queue:
+            _logger.warning("the queue is on this host, and ends with it: name one elsewhere, by backend or queue")
         self._neighbours = Neighbours(settings, equipment.queue_digest)
         self._opener = Opener(settings, equipment.queue_digest, self.describe, self._join, clock)
         self._background = Background(equipment, self._neighbours, settings, clock, hooks, self.wake_with)

@@ -211,8 +211,8 @@ class Settings(_Section, frozen=True):
     """The whole configuration.
 
     Args:
-        backend: Name of the backend that the roles without a URL of their own come from: ``"local"``, or another one
-            that is installed.
+        backend: Name of the backend that the roles without a URL of their own come from: ``"local"``, ``"aws"`` with
+            ``fireforget[aws]``, or another one that is installed.
         name: Default names of queue, store and function derive from it.
         directory: Where the local files live: journal, database, dead letters, mail.
         queue: URL of the queue; empty for the backend's default.

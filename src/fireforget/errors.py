@@ -35,7 +35,7 @@ class SettingsError(FireForgetError):
 
 
 class BackendNotFoundError(SettingsError):
-    """No installed backend answers to the configured name or URL scheme."""
+    """No installed backend answers to the configured name or URL scheme, or what it needs is not installed."""
 
 
 class EventError(FireForgetError):

@@ -24,6 +24,7 @@ def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "target.md").write_text(TARGET)
+    (tmp_path / "docs" / "including.md").write_text("```{include} target.md\n```\n")
     (tmp_path / "code.py").touch()
     (tmp_path / ".gitignore").write_text("ignored.md\n")
     (tmp_path / "ignored.md").touch()
@@ -39,6 +40,7 @@ def root(tmp_path: Path) -> Path:
         "[a](docs/target.md#emit-the-hot-path)",
         "[a](docs/target.md#twice-1)",
         "[a](docs/target.md#anchor)",
+        "[a](docs/including.md#anchor)",
         "[a](#here)\n\n# Here",
         "[a][b]\n\n[b]: docs/target.md",
         "[a](https://example.com/nothing)",
@@ -62,6 +64,7 @@ def test_a_link_that_leads_somewhere_passes(root: Path, link: str, capsys: pytes
         ("[a](../outside.md)", "../outside.md leads to nothing"),
         ("[a](/docs/target.md)", "/docs/target.md is not relative"),
         ("[a](docs/target.md#thrice)", "docs/target.md#thrice names no heading"),
+        ("[a](docs/including.md#thrice)", "docs/including.md#thrice names no heading"),
         ("[a](#there)\n\n# Here", "#there names no heading"),
         ("| a |\n| - |\n| [a](nothing.md) |", "nothing.md leads to nothing"),
         ("<img src='nothing.png'>", "nothing.png leads to nothing"),

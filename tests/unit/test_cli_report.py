@@ -1,9 +1,11 @@
 """`fireforget report`: which period, and in which forms."""
 
 import json
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from fireforget import FireForget
 from fireforget.abc import Depth
 from fireforget.errors import TransientError
-from fireforget.local.sqlite import SQLiteQueue
+from fireforget.local.sqlite import SQLiteQueue, SQLiteStore
 from tests.cli import Workspace
 from tests.pipeline import NOON, event
 
@@ -209,3 +211,19 @@ def test_a_mail_that_cannot_be_sent_is_one_line(workspace: Workspace) -> None:
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 2)
     assert "fireforget: 127.0.0.1:9 cannot be reached" in result.stderr
     assert (workspace.path / "week.html").exists()
+
+
+def test_each_new_try_is_told_with_its_cause(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def scan(store: SQLiteStore, query: object) -> NoReturn:
+        raise TransientError("the store https://me:s3cr3t@host is away")
+
+    monkeypatch.setattr(SQLiteStore, "scan", scan)
+    with caplog.at_level(logging.WARNING, "stamina"):
+        result = workspace.run("report", *WEEK)
+
+    told = [record.getMessage() for record in caplog.records if record.name == "stamina"]
+    assert result.exit_code == 1
+    assert told
+    assert all("is away" in line and ": tried again in " in line and "s3cr3t" not in line for line in told)

@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +21,7 @@ from fireforget.errors import ClosedError, PermanentError, TransientError
 from fireforget.local import backend
 from fireforget.local.memory import MemoryQueue
 from fireforget.local.sqlite import SQLiteDeadLetters, SQLiteQueue, SQLiteStore
-from fireforget.operations import machine
+from fireforget.operations import adapters, machine
 from fireforget.operations.doctor import diagnose
 from fireforget.testing.clock import ManualClock
 from tests.cli import Workspace
@@ -499,6 +500,61 @@ def test_what_a_distant_backend_lacks_is_told_and_its_queue_is_not_asked(
 
     assert (found.status, found.mend) == ("wrong", "run 'fireforget provision'")
     assert "make the queue cv.fifo" in found.text
+
+
+def test_what_keeps_plan_and_look_from_seeing_anything_is_told_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: object, *given: object) -> NoReturn:
+        raise PermanentError("no credentials")
+
+    workspace.configure('queue = "memory://doctor"')
+    monkeypatch.setattr(type(backend), "embeddable", False)
+    monkeypatch.setattr(type(backend), "plan", fail)
+    monkeypatch.setattr(MemoryQueue, "depth", fail)
+
+    assert [name for name, found in findings().items() if found.text == "no credentials"] == [
+        "queue and store and mailer: answer"
+    ]
+
+
+def test_an_adapter_that_never_answers_keeps_nobody_waiting(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    async def depth(queue: MemoryQueue) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def aclose(queue: MemoryQueue) -> None:
+        await asyncio.sleep(0)
+        closed.append(queue)
+
+    workspace.configure('queue = "memory://doctor"')
+    monkeypatch.setattr(MemoryQueue, "depth", depth)
+    monkeypatch.setattr(MemoryQueue, "aclose", aclose)
+    monkeypatch.setattr(adapters, "_PATIENCE_SECONDS", 0.2)
+
+    found = findings()["queue: answer"]
+
+    assert (found.status, found.text) == ("wrong", "no answer within 0.2 s")
+    assert closed
+
+
+def test_what_is_missing_need_not_answer(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def plan(self: object, urls: Mapping[Role, str]) -> Sequence[Step]:
+        return [Step("make the queue", depth)] if "queue" in urls else []
+
+    async def depth(queue: object = None) -> NoReturn:
+        raise PermanentError("there is no such queue")
+
+    workspace.configure('queue = "memory://doctor"')
+    monkeypatch.setattr(type(backend), "embeddable", False)
+    monkeypatch.setattr(type(backend), "plan", plan)
+    monkeypatch.setattr(MemoryQueue, "depth", depth)
+
+    assert list(findings()) == ["queue: provision"]
 
 
 def test_a_mail_server_that_cannot_be_reached(workspace: Workspace) -> None:

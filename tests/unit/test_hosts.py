@@ -117,6 +117,24 @@ def test_the_hosts_directory_is_used_where_the_settings_name_none(
     assert [path.name for path in tmp_path.iterdir()] == [used]
 
 
+@pytest.mark.parametrize(
+    ("given", "host", "warned"),
+    [
+        ({}, Host(directory="theirs"), True),
+        ({"directory": "mine"}, Host(directory="theirs"), False),
+        ({"queue": "sqs://cv.fifo"}, Host(directory="theirs"), False),
+        ({}, Host(), False),
+    ],
+)
+def test_a_queue_that_ends_with_its_host_is_told_at_the_start(
+    given: dict[str, Any], host: Host, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    FireForget(Settings(**given), host=host)
+
+    assert ("the queue is on this host, and ends with it" in caplog.text) == warned
+
+
 def test_a_shutdown_keeps_a_margin_of_what_the_host_gives_it() -> None:
     assert detect_host(None, {"K_SERVICE": "shop"}).drain_seconds == 9.0
     assert detect_host(None, {}).drain_seconds is None

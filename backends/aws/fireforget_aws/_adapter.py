@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from fireforget.abc import Clock, SystemClock
 from fireforget.adapters import Closable
-from fireforget.errors import ClosedError
-from fireforget_aws._errors import translated
+from fireforget.errors import AdapterError, ClosedError
+from fireforget_aws._errors import blames_credentials, translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +38,8 @@ class AwsAdapter(Closable, Generic[C]):
         self._clock = clock or SystemClock()
         self._client: C | None = None
         self._opening: asyncio.Lock | None = None
-        self._opened = AsyncExitStack()
+        self._opened: dict[C, AsyncExitStack] = {}
+        self._calls = Counter[C]()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def prepare(self) -> None:
@@ -65,7 +67,24 @@ class AwsAdapter(Closable, Generic[C]):
 
     async def _work(self, work: Callable[[C], Awaitable[T]]) -> T:
         with translated():
-            return await work(await self._open())
+            client = await self._open()
+        self._calls[client] += 1
+        try:
+            with translated():
+                return await work(client)
+        except AdapterError as error:
+            if client is self._client and blames_credentials(error):
+                self._client = None  # it never reads again where they came from; the next one does
+            raise
+        finally:
+            self._calls[client] -= 1
+            if client is not self._client and not self._calls[client]:
+                await self._free(client)
+
+    async def _free(self, client: C) -> None:
+        del self._calls[client]
+        if client in self._opened:
+            await self._opened.pop(client).aclose()
 
     async def _open(self) -> C:
         """The client; of several calls at the beginning, one makes it."""
@@ -78,7 +97,9 @@ class AwsAdapter(Closable, Generic[C]):
     async def _opened_once(self) -> C:
         if self._client is not None:
             return self._client
-        client: C = await self._opened.enter_async_context(self._access.client(self.service))
+        async with AsyncExitStack() as stack:
+            client: C = await stack.enter_async_context(self._access.client(self.service))
+            self._opened[client] = stack.pop_all()
         self._client = client
         return client
 
@@ -90,5 +111,6 @@ class AwsAdapter(Closable, Generic[C]):
             task.cancel()
         if running:
             await asyncio.wait(running)
-        opened, self._opened, self._client = self._opened, AsyncExitStack(), None
-        await opened.aclose()
+        self._client = None
+        for client in list(self._opened):
+            await self._free(client)

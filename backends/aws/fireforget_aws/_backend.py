@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from fireforget.adapters import split_url, url_options
-from fireforget.errors import SettingsError
+from fireforget.errors import BackendNotFoundError, SettingsError
 from fireforget_aws._limits import capabilities, dead_name
 from fireforget_aws._table_layout import check_shards
 from fireforget_aws.access import OPTIONS, Access
@@ -54,13 +54,12 @@ class AwsBackend:
         return {"queue": f"sqs://{name}.fifo", "store": f"dynamodb://{name}", "mailer": "ses://"}[role]
 
     def check_url(self, role: Literal["queue", "store"], url: str) -> Capabilities | None:
-        """Refuse what names no queue or no table, and where the SDK is missing.
+        """Refuse what names no queue or no table.
 
         Raises:
+            BackendNotFoundError: The SDK is missing; all that follows raises it, too.
             SettingsError: The URL cannot be used.
         """
-        if find_spec("aiobotocore") is None:
-            raise SettingsError("the SDK of AWS is not installed: run pip install 'fireforget[aws]'")
         if role == "store":
             _table(url)
             return None
@@ -153,6 +152,9 @@ _SCHEMES: Final[dict[Role, str]] = {"queue": "sqs", "store": "dynamodb", "mailer
 
 
 def _split(url: str, role: Role) -> SplitResult:
+    """The parts of a URL, once it is known that they can be used here."""
+    if find_spec("aiobotocore") is None:
+        raise BackendNotFoundError("the SDK of AWS is not installed: run pip install 'fireforget[aws]'")
     parts = split_url(url)
     if parts.scheme != _SCHEMES[role]:
         raise SettingsError(f"{parts.scheme}:// names no {role}: write {_EXAMPLES[role]}")
@@ -176,7 +178,9 @@ def _queue(url: str) -> tuple[str, dict[str, str]]:
                 f"write {_EXAMPLES['queue']}"
             )
         if name.endswith(".fifo") != parts.netloc.endswith(".fifo"):
-            raise SettingsError("the dead letters of a FIFO queue are a FIFO queue, too, and those of another are none")
+            raise SettingsError(
+                f"dead={dead} in the sqs URL is of another kind than {parts.netloc}: let both end in .fifo, or neither"
+            )
     if not _QUEUE_NAME.fullmatch(dead_name(parts.netloc, dead)):
         raise SettingsError(
             f"the name {dead_name(parts.netloc)} is too long for the queue of the dead letters: write ?dead= into the "

@@ -6,6 +6,7 @@ A code that is not known here is judged by the HTTP status: the service's fault 
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,16 +62,28 @@ TRANSIENT: Final = frozenset(
 )
 """Codes of the services that say: later."""
 
-_NO_QUEUE: Final = "there is no such queue: make it with `fireforget provision`, or mend its name, region or account"
-_NO_TABLE: Final = "there is no such table: make it with `fireforget provision`, or mend its name or region"
+_NO_QUEUE: Final = (
+    "there is no such queue: make it with 'fireforget provision', or mend its name (that of a FIFO queue ends in "
+    ".fifo), region or account"
+)
+_NO_TABLE: Final = "there is no such table: make it with 'fireforget provision', or mend its name or region"
 _NO_PERMISSION: Final = "give this role or user the permission"
 _NO_ACCESS: Final = "mend the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role)"
 
+_OLD_ACCESS: Final = (
+    "those of a role are renewed by themselves; renew those of a file, and start again where they are variables"
+)
+_CLOCK: Final = "set this machine's clock, which differs from that of AWS"
+
 _NOT_VERIFIED: Final = (
-    "verify the sender's address or domain in SES, in this region; in the sandbox, verify the recipients, too, or ask "
-    "for production access"
+    "verify the address of `sender` in [report], or its domain, in SES, in this region; in the sandbox, verify the "
+    "recipients, too, or ask for production access"
 )
 _NO_SENDING: Final = "look at the account's status in the console of SES: it sends nothing until that is mended"
+
+_OTHER_TABLE: Final = "is this table one of fireforget's? 'fireforget doctor' says so, and the mend"
+_TABLE_CALLS: Final = frozenset({"PutItem", "Query", "UpdateItem"})
+"""Their requests hold nothing of an event: what is invalid there is invalid for this table."""
 
 _MENDS: Final = {
     "AccountSuspendedException": _NO_SENDING,
@@ -83,12 +96,22 @@ _MENDS: Final = {
     "ResourceNotFoundException": _NO_TABLE,
     "AccessDenied": _NO_PERMISSION,
     "AccessDeniedException": _NO_PERMISSION,
+    "ExpiredToken": _OLD_ACCESS,
+    "ExpiredTokenException": _OLD_ACCESS,
     "InvalidClientTokenId": _NO_ACCESS,
     "InvalidSignatureException": _NO_ACCESS,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
     "SignatureDoesNotMatch": _NO_ACCESS,
     "UnrecognizedClientException": _NO_ACCESS,
 }
 
+
+_QUOTED: Final = re.compile(r"(?i)[^\w]*(?:authorization[=:]|AWS4-HMAC|credential=|\b(?:AKIA|ASIA)[0-9A-Z]{8,}).*")
+_MOST_TOLD: Final = 1000
+"""Characters of what is told, at most: it may be a whole page."""
+_SIGNED_AT: Final = ("Signature expired", "Signature not yet current")
+"""How AWS begins where the clocks differ."""
 
 _KMS: Final = ("Kms", "KMS.")
 """How the codes begin that tell of a queue's key."""
@@ -103,11 +126,24 @@ def translated() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
+        told = error.response.get("Error", {})
+        told["Message"] = without_signature(told.get("Message") or "")
+        error.args = (without_signature(str(error)),)
         raise _of_service(error.response, error.operation_name) from error
     except BotoCoreError as error:
+        error.__cause__ = error.__context__ = None  # that of a proxy's failure holds its password
         raise _of_sdk(error) from error
     except (ConnectionTrouble, OSError, TimeoutError) as error:
         raise TransientError(f"AWS cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+def without_signature(text: str) -> str:
+    """What a service says, without the request that it quotes where it does not accept a signature.
+
+    The request holds the session token, the id of the key, and the signature. It begins with a line of its own; where
+    a header is quoted, it is at the end.
+    """
+    return _QUOTED.sub(" ***", text.partition("\n")[0])[:_MOST_TOLD]
 
 
 def code_of(error: AdapterError) -> str:
@@ -117,6 +153,14 @@ def code_of(error: AdapterError) -> str:
     return code
 
 
+def blames_credentials(error: AdapterError) -> bool:
+    """Whether other credentials may be what it takes: there were none, or they were not accepted."""
+    from botocore import exceptions
+
+    missing = (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)
+    return isinstance(error.__cause__, missing) or _MENDS.get(code_of(error)) in {_NO_ACCESS, _OLD_ACCESS}
+
+
 def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
     """What a service answered."""
     code: str = response.get("Error", {}).get("Code", "")
@@ -124,10 +168,13 @@ def _of_service(response: Mapping[str, Any], operation: str) -> AdapterError:
     metadata: Mapping[str, Any] = response.get("ResponseMetadata", {})
     status: int = metadata.get("HTTPStatusCode", 0)
     text = f"{operation}: {code or status}{': ' if told else ''}{told}"
+    if told.startswith(_SIGNED_AT):
+        return TransientError(f"{text}; {_CLOCK}")
+    mend = _OTHER_TABLE if code == "ValidationException" and operation in _TABLE_CALLS else _MENDS.get(code)
+    text = f"{text}; {mend}" if mend else text
     if code in TRANSIENT or status >= _SERVER_ERROR or status == _TOO_MANY:
         return TransientError(text, retry_after=_hint(metadata.get("HTTPHeaders", {})))
-    mend = _MENDS.get(code)
-    return PermanentError(f"{text}; {mend}" if mend else text)
+    return PermanentError(text)
 
 
 def of_entry(entry: Mapping[str, Any]) -> AdapterError:

@@ -66,7 +66,7 @@ class ExtensionsApi:
 
         Raises:
             OSError: Lambda cannot be reached.
-            HTTPException: It refuses, as after the initialisation.
+            HTTPException: It refuses, as after the initialisation, or knows no extensions.
         """
         connection = HTTPConnection(self._address, timeout=_REGISTER_SECONDS)
         try:
@@ -75,7 +75,10 @@ class ExtensionsApi:
             told = response.read()
             if response.status != 200:  # noqa: PLR2004 - OK
                 raise HTTPException(f"{response.status}: {told[:200].decode(errors='replace')}")
-            self._identifier = response.headers["Lambda-Extension-Identifier"]
+            identifier = response.headers["Lambda-Extension-Identifier"]
+            if not identifier:
+                raise HTTPException("it gave no Lambda-Extension-Identifier")
+            self._identifier = identifier
         finally:
             connection.close()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from fireforget.abc import DeadLetter
-from fireforget.adapters import moment
+from fireforget.adapters import micros, moment
 from fireforget.errors import PermanentError
 from fireforget_aws._limits import MESSAGE_BYTES, REASON_BYTES
 from fireforget_aws._message_form import (
@@ -29,6 +30,8 @@ _ATTEMPTS: Final = "ff.attempts"
 _TIME: Final = "ff.time"
 _MOVED: Final = "ff.moved"
 _CUT: Final = " [...]"
+_LAST: Final = micros(datetime.max.replace(tzinfo=UTC))
+"""The last moment that there is, in microseconds."""
 
 LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
     *SYSTEM_ATTRIBUTES,
@@ -39,7 +42,7 @@ LETTER_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
 
 
 def write_letter(
-    letter: DeadLetter, micros: int, *, fifo: bool, moved: bool = False
+    letter: DeadLetter, time: int, *, fifo: bool, moved: bool = False
 ) -> SendMessageBatchRequestEntryTypeDef:
     """The letter as an entry of a batch, which has no id yet.
 
@@ -50,7 +53,7 @@ def write_letter(
 
     Args:
         letter: The letter.
-        micros: Its time, in microseconds since 1970 UTC.
+        time: Its time, in microseconds since 1970 UTC.
         fifo: The queue is a FIFO queue.
         moved: SQS itself has moved it here; nobody knows why.
 
@@ -59,14 +62,14 @@ def write_letter(
     """
     message = letter.message
     reason = letter.reason.encode("utf-8", "backslashreplace").decode()
-    known = digest(message.id, reason, str(letter.attempts), str(micros))
+    known = digest(message.id, reason, str(letter.attempts), str(time))
     large = len(message.body.encode("utf-8", "surrogatepass")) > MESSAGE_BYTES - REASON_BYTES
     entry = write_message(message, fifo=fifo, deduplication_id=known, compressed=large)
     attributes = dict(entry.get("MessageAttributes") or {})
     if fifo:
         entry["MessageGroupId"] = digest(message.id)
         attributes[KEY] = text_attribute(message.key)
-    attributes[_TIME] = {"DataType": "Number", "StringValue": str(micros)}
+    attributes[_TIME] = {"DataType": "Number", "StringValue": str(time)}
     attributes[_REASON] = text_attribute(reason)
     if letter.attempts:
         attributes[_ATTEMPTS] = {"DataType": "Number", "StringValue": str(letter.attempts)}
@@ -92,7 +95,7 @@ def read_letter(received: MessageTypeDef) -> DeadLetter:
         message.id,
         message,
         read_text(attributes.get(_REASON), _unsaid(system.get("DeadLetterQueueSourceArn", ""))),
-        moment(read_number(attributes.get(_TIME), sent)),
+        moment(read_number(attributes.get(_TIME), sent, most=_LAST)),
         read_number(attributes.get(_ATTEMPTS), 0),
     )
 

@@ -14,6 +14,7 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final
 
 from fireforget.abc import Message
+from fireforget_aws._limits import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs.literals import MessageSystemAttributeNameType
@@ -29,6 +30,7 @@ KEY: Final = "ff.key"
 COUNT: Final = "ff.count"
 BODY: Final = "ff.body"
 _COMPRESSED: Final = "zlib"
+_LARGEST_BODY: Final = 2 * MESSAGE_BYTES
 
 SYSTEM_ATTRIBUTES: Final[tuple[MessageSystemAttributeNameType, ...]] = (
     "ApproximateReceiveCount",
@@ -118,10 +120,13 @@ def read_text(attribute: MessageAttributeValueOutputTypeDef | None, otherwise: s
         return text
 
 
-def read_number(attribute: MessageAttributeValueOutputTypeDef | None, otherwise: int) -> int:
-    """The number that the attribute holds, where it is a natural one."""
+def read_number(
+    attribute: MessageAttributeValueOutputTypeDef | None, otherwise: int, *, most: int = MESSAGE_BYTES
+) -> int:
+    """The number that the attribute holds, where it is a natural one, and not larger than any of ours."""
     text = "" if attribute is None else attribute.get("StringValue", "")
-    return int(text) if text.isdecimal() else otherwise
+    number = int(text) if text.isdecimal() and len(text) <= len(str(most)) else most + 1
+    return number if number <= most else otherwise
 
 
 def digest(*parts: str) -> str:
@@ -142,8 +147,13 @@ def _bytes(text: str) -> int:
 
 
 def _uncompressed(body: str) -> str:
-    """The body that was compressed; as it is where somebody else used our attribute for something else."""
+    """The body that was compressed; as it is where somebody else used our attribute for something else.
+
+    A megabyte may be a gigabyte that was compressed, by somebody else, too: no body of ours is as large.
+    """
     try:
-        return zlib.decompress(b64decode(body)).decode("utf-8", "surrogatepass")
+        unpacking = zlib.decompressobj()
+        raw = unpacking.decompress(b64decode(body), _LARGEST_BODY)
+        return raw.decode("utf-8", "surrogatepass") if unpacking.eof else body
     except (ValueError, zlib.error):
         return body

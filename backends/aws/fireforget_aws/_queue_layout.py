@@ -172,7 +172,7 @@ def queue_findings(name: str, dead: str, told: Mapping[QueueAttributeNameType, s
 def _dead_letters_finding(dead: str, told: Mapping[QueueAttributeNameType, str]) -> Finding:
     if "RedrivePolicy" not in told:
         text = "the queue has no redrive policy: a message that kills its worker comes again until it expires"
-        return Finding("redrive policy", "warning", text, "run `fireforget provision`")
+        return Finding("redrive policy", "warning", text, "run 'fireforget provision'")
     policy: dict[str, Any] = msgspec.json.decode(told["RedrivePolicy"])
     target = str(policy.get("deadLetterTargetArn", "")).rpartition(":")[2]
     if target != dead:

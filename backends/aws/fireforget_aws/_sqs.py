@@ -14,7 +14,7 @@ from fireforget_aws._limits import ENTRIES, MESSAGE_BYTES
 from fireforget_aws._message_form import message_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from types_aiobotocore_sqs import SQSClient
     from types_aiobotocore_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -41,6 +41,9 @@ _LOST: Final = frozenset(
     }
 )
 """What SQS says of a delivery whose lease has ended, or which was settled."""
+
+_UNSAID: Final = Outcome("retry", "the answer does not say what became of the message: something else gave it")
+"""A proxy may answer in place of SQS, and the SDK takes any text for an answer in which nothing failed."""
 
 
 class SQSAdapter(AwsAdapter["SQSClient"]):
@@ -121,8 +124,14 @@ async def _send_batch(
         if len(batch) == 1:
             return [Outcome("refused", str(error))]
         return [outcome for entry in batch for outcome in await _send_batch(client, url, [entry])]
-    failed = {entry["Id"]: _failed(entry) for entry in answer.get("Failed") or ()}
-    return [failed.get(entry["Id"], DELIVERED) for entry in batch] if failed else [DELIVERED] * len(batch)
+    known = dict.fromkeys(_successful(answer), DELIVERED)
+    known |= {entry["Id"]: _failed(entry) for entry in answer.get("Failed") or ()}
+    return [known.get(entry["Id"], _UNSAID) for entry in batch]
+
+
+def _successful(answer: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of the entries that SQS says were done. What it does not speak of may not have been."""
+    return (entry["Id"] for entry in answer.get("Successful") or ())
 
 
 def _failed(entry: Mapping[str, Any]) -> Outcome:
@@ -160,11 +169,13 @@ async def settle(
     for begin in range(0, len(receipts), ENTRIES):
         part = receipts[begin : begin + ENTRIES]
         answer = await call([{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(part)])
-        failed: dict[str, Mapping[str, Any]] = {entry["Id"]: entry for entry in answer.get("Failed") or ()}
-        done += [str(number) not in failed for number in range(len(part))]
-        for entry in failed.values():
+        successful, failed = frozenset(_successful(answer)), answer.get("Failed") or ()
+        done += [str(number) in successful for number in range(len(part))]
+        for entry in failed:
             if entry["Code"] not in _LOST:
                 trouble = trouble or of_entry(entry)
+        if len(successful) + len(failed) < len(part):
+            trouble = trouble or TransientError(_UNSAID.reason)
     if trouble is not None:
         raise trouble
     return done

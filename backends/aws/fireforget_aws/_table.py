@@ -41,7 +41,7 @@ _ON_DEMAND: Final = "PAY_PER_REQUEST"
 """Paid by the request: an idle table costs nothing, and no burst is throttled. Provisioned capacity is free up to 25
 units for all tables of an account in a region, and a second table of 25 units is not."""
 
-_OTHER_TABLE: Final = "name another table in the URL, and `fireforget provision` makes it"
+_OTHER_TABLE: Final = "name another table in the URL, and 'fireforget provision' makes it"
 _LOOK_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 600.0
 """A table is there within seconds; an index is filled first with what the table holds."""
@@ -98,7 +98,7 @@ async def look(client: DynamoDBClient, table: str) -> Seen:
 
 def findings(seen: Seen, table: str, *, sessions_index: bool) -> list[Finding]:
     """What ``fireforget doctor`` says of it."""
-    provision = "run `fireforget provision`"
+    provision = "run 'fireforget provision'"
     state = seen.table["TableStatus"]
     found = [Finding("table", "ok", f"the table {table} is there, and {state.lower()}")]
     if not seen.has_key:

@@ -195,7 +195,9 @@ class DynamoDBStore(AwsAdapter["DynamoDBClient"]):
     async def _send(self, requests: Mapping[str, Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         """Make the call; what it left undone is returned."""
         answer = await self._call(lambda client: client.batch_write_item(RequestItems=requests))
-        return answer.get("UnprocessedItems") or {}
+        if "UnprocessedItems" not in answer:
+            raise TransientError("BatchWriteItem: the answer does not say what was written: something else gave it")
+        return answer["UnprocessedItems"]
 
     async def _sources(self, query: Query) -> AsyncGenerator[Pages]:
         """What is to be read for a query, one after the other."""

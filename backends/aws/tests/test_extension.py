@@ -17,6 +17,7 @@ from fireforget.hosts import HostSettings, Invocation
 from fireforget_aws import _extension, host
 from fireforget_aws._extension import Event, Extension, ExtensionsApi
 from fireforget_aws.host import LambdaLifecycle, lambda_host, traceparent
+from tests.answering import answering
 from tests.waiting import wait_for
 
 HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
@@ -308,6 +309,16 @@ def test_any_other_request_is_no_invocation(lifecycle: LambdaLifecycle, noted: N
 )
 def test_the_header_of_x_ray_tells_the_trace(header: str | None, told: str | None) -> None:
     assert traceparent(header) == told
+
+
+def test_what_stands_for_lambda_and_knows_no_extensions_keeps_nothing_alive(
+    process: RememberingProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    with answering(lambda _: (200, "application/json", "{}")) as place:
+        assert not Extension(ExtensionsApi(place)).join(process)
+        assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "fireforget-lambda"]
+    assert "the end of each is held" in caplog.text
 
 
 def test_all_hosts_of_a_process_share_one_extension(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def told(answer: Any, entries: Sequence[dict[str, Any]]) -> Any:
+    """The answer to a batch, which speaks of each entry: what has not failed was done."""
+    if isinstance(answer, Exception) or "Successful" in answer:
+        return answer
+    others = {entry["Id"] for entry in answer.get("Failed", ())}
+    return {"Successful": [{"Id": entry["Id"]} for entry in entries if entry["Id"] not in others], **answer}
+
+
 class Recorded:
     """Answers calls by what a test says, the first one each time unless there are several, and keeps them."""
 
@@ -39,6 +47,7 @@ class Recorded:
                 answer = answer(**arguments)
             elif isinstance(answer, list):
                 answer = answer.pop(0)
+            answer = told(answer, arguments.get("Entries", ()))
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -97,6 +106,16 @@ async def test_what_nobody_can_mend_is_refused(code: str, ours: bool, status: st
     assert statuses(outcomes) == ["delivered", status]
     assert code in outcomes[1].reason
     assert "said so" in outcomes[1].reason
+
+
+NOTHING: Any = {"Successful": []}
+"""What the SDK makes of an answer that is none of SQS: a page of a proxy, or an empty body."""
+
+
+async def test_only_what_sqs_says_it_has_is_delivered() -> None:
+    outcomes = await queue(Recorded(send_message_batch={"Successful": [{"Id": "1"}]})).publish(messages(*"abc"))
+    assert statuses(outcomes) == ["retry", "delivered", "retry"]
+    assert statuses(await queue(Recorded(send_message_batch=NOTHING)).publish(messages("a"))) == ["retry"]
 
 
 async def test_an_entry_that_is_not_permitted_says_the_mend() -> None:
@@ -226,6 +245,21 @@ async def test_settling_that_failed_is_said_after_the_rest_was_done(
     with pytest.raises(kind, match=code):
         await getattr(queue(client, clock=clock), call)(deliveries(clock, 11))
     assert len(client.sent(asked)) == 2
+
+
+@pytest.mark.parametrize(("call", "asked"), CALLS.items())
+async def test_what_sqs_does_not_say_is_settled_is_not(call: str, asked: str) -> None:
+    clock = ManualClock()
+    client = Recorded(**{asked: [NOTHING, {}]})
+    with pytest.raises(TransientError, match="does not say"):
+        await getattr(queue(client, clock=clock), call)(deliveries(clock, 11))
+    assert len(client.sent(asked)) == 2
+
+
+async def test_a_lease_that_sqs_does_not_say_is_renewed_is_not() -> None:
+    clock = ManualClock()
+    with pytest.raises(TransientError, match="does not say"):
+        await queue(Recorded(change_message_visibility_batch=NOTHING), clock=clock).extend(deliveries(clock, 1), 60)
 
 
 async def test_only_renewed_leases_are_returned() -> None:

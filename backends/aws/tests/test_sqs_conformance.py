@@ -37,18 +37,22 @@ class FifoConformance(QueueConformance):
         await super().test_what_is_delayed_holds_back_what_is_later_only(place, queue)
 
 
-class TestFifoQueue(OnMinistack, FifoConformance): ...
+class TestFifoQueue(OnMinistack, FifoConformance):
+    column = "SQSQueue, FIFO"
 
 
 class TestStandardQueue(OnMinistack, QueueConformance):
     ending = ""
+    column = "SQSQueue, standard"
 
 
-class TestFifoDeadLetters(OnMinistack, DeadLettersConformance): ...
+class TestFifoDeadLetters(OnMinistack, DeadLettersConformance):
+    column = "SQSDeadLetters, FIFO"
 
 
 class TestStandardDeadLetters(OnMinistack, DeadLettersConformance):
     ending = ""
+    column = "SQSDeadLetters, standard"
 
 
 class TestFifoQueueOnMoto(OnMoto, FifoConformance):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import zlib
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -132,6 +134,28 @@ def test_what_others_sent_is_read_all_the_same() -> None:
         }
     }
     assert read_message(strange) == Message('"open', "", "hello")
+
+
+WITHOUT: dict[str, Any] = {"ff.count": 1, "ff.time": datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC), "ff.attempts": 0}
+"""What is read where an attribute does not tell it."""
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 30, str(2**63), "0x1", "-1"], ids=lambda number: number[:5])
+@pytest.mark.parametrize("name", ["ff.count", "ff.time", "ff.attempts"])
+def test_a_number_that_is_none_of_ours_keeps_nobody_from_reading(name: str, number: str) -> None:
+    entry: Any = write_letter(DeadLetter("id", Message("id", "key", "[]", 7), "why", noon, 3), micros(noon), fifo=True)
+    entry["MessageAttributes"][name]["StringValue"] = number
+    told = {"ff.count": 7, "ff.time": noon, "ff.attempts": 3} | {name: WITHOUT[name]}
+    letter = read_letter(received(entry))
+    assert {"ff.count": letter.message.count, "ff.time": letter.time, "ff.attempts": letter.attempts} == told
+
+
+def test_a_body_that_is_a_gigabyte_when_unpacked_stays_packed() -> None:
+    entry: Any = write_message(Message("id", "key", "[]"), fifo=True, compressed=True)
+    packing = zlib.compressobj(9)
+    packed = b"".join([*(packing.compress(bytes(2**20)) for _ in range(64)), packing.flush()])
+    entry["MessageBody"] = b64encode(packed).decode()
+    assert read_message(received(entry)).body == entry["MessageBody"]
 
 
 @pytest.mark.parametrize("name", ["q.fifo", "q"])

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import click
 import msgspec
 
+from fireforget._secrets import without_secrets
 from fireforget.reporting.legible import clean, clip
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
     from datetime import datetime
     from types import TracebackType
@@ -34,6 +36,14 @@ _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 def say(line: str) -> None:
     """Print one line to stderr, under the program's name."""
     click.echo(f"fireforget: {clean(line)}", err=True)
+
+
+def with_its_cause(record: logging.LogRecord) -> bool:
+    """Let the record of a retry say by its message what stamina says in fields, which nobody sees on a terminal."""
+    cause = visible(without_secrets(str(getattr(record, "stamina.caused_by", ""))))
+    if cause:
+        record.msg, record.args = "%s: tried again in %s s", (cause, getattr(record, "stamina.wait_for", 0))
+    return True
 
 
 def visible(text: str) -> str:

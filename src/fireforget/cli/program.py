@@ -6,6 +6,7 @@ interrupted; 141 nobody reads the output any more, as with every other program i
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -23,7 +24,7 @@ from fireforget.cli.doctor import doctor
 from fireforget.cli.events import events
 from fireforget.cli.init import init
 from fireforget.cli.journal import journal
-from fireforget.cli.output import say
+from fireforget.cli.output import say, with_its_cause
 from fireforget.cli.provision import provision
 from fireforget.cli.report import report
 from fireforget.cli.stats import stats
@@ -103,6 +104,7 @@ def _plainly(ctx: click.Context) -> Iterator[None]:
 def program(ctx: click.Context, /, *, config: Path | None, debug: bool) -> None:  # noqa: ARG001 - read where errors end
     """Set the pipeline up, run its worker, and see what it does, and what is wrong with it."""
     ctx.obj = config
+    logging.getLogger("stamina").addFilter(with_its_cause)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(_MISUSED)

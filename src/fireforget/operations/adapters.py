@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from fireforget._backends import ROLES, Adapters
+from fireforget._backends import Adapters
 from fireforget._secrets import without_secrets
 from fireforget.abc import Checkable, Finding, Provisioner, Query
-from fireforget.errors import FireForgetError, TransientError
+from fireforget.errors import FireForgetError, SettingsError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from fireforget._settings import Settings
     from fireforget.abc import Backend, Mailer, Queue, Role, Store
 
+_ANSWER: Final = "answer"
+_MISSING: Final = "provision"
+_UNREACHABLE: Final = "see whether it is up and can be reached from here"
+
+_PATIENCE_SECONDS: Final = 10.0
+"""Who asks a doctor waits for the answer; an SDK may wait much longer."""
+
 _STALE_SECONDS: Final = 600.0
 """A message that has waited for so long says that nobody takes it."""
 
@@ -28,23 +36,29 @@ _STALE_SECONDS: Final = 600.0
 async def adapters(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     """Are queue, store and mailer there, and what do they tell?"""
     made = Adapters(settings)
-    missing: set[Role] = set()
-    for backend, urls in made.backends():
-        found = await _guarded(partial(_look_for_missing, backend, urls))
-        missing.update(urls if found else ())
-        for finding in found if not backend.embeddable else ():  # on this machine it is made with its first use
-            yield _of(list(urls), finding)
-    looks: dict[Role, Callable[[], Awaitable[list[Finding]]]] = {
-        "queue": lambda: _look_at_queue(made.queue(), ready="queue" not in missing),
-        "store": lambda: _look_at_store(made.store(), clock),
-        "mailer": lambda: _look_at_mailer(made.mailer()),
+    looks: dict[Role, Callable[[bool], Awaitable[list[Finding]]]] = {
+        "queue": lambda ready: _look_at_queue(made.queue(), ready=ready),
+        "store": lambda _: _look_at_store(made.store(), clock),
+        "mailer": lambda _: _look_at_mailer(made.mailer()),
     }
     told: dict[Finding, list[Role]] = {}
-    for role in ROLES:
-        for finding in await _guarded(looks[role]):
-            told.setdefault(finding, []).append(role)
+    for backend, urls in made.backends():
+        for role, url in urls.items():
+            missing = await _guarded(partial(_look_for_missing, backend, {role: url}))
+            away = any(finding.mend == _UNREACHABLE for finding in missing)
+            seen = [] if away else await _guarded(partial(looks[role], not missing))
+            # On this machine it is made with its first use.
+            for finding in seen if backend.embeddable else _once(missing, seen):
+                told.setdefault(finding, []).append(role)
     for finding, roles in told.items():  # a queue and a store in one place say the same
         yield _of(roles, finding)
+
+
+def _once(missing: list[Finding], seen: list[Finding]) -> list[Finding]:
+    """What one role lacks and what it tells, without what is clear from the other: nobody reads one fault twice."""
+    if any(finding.name == _MISSING for finding in missing):
+        return missing + [each for each in seen if each.name != _ANSWER and each.mend != missing[0].mend]
+    return seen if any(finding.status == "wrong" for finding in seen) else missing + seen
 
 
 def _of(roles: list[Role], finding: Finding) -> Finding:
@@ -52,18 +66,22 @@ def _of(roles: list[Role], finding: Finding) -> Finding:
 
 
 async def _guarded(look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
-    """What a look shows; that it fails is a finding, too."""
+    """What a look shows; that it fails is a finding, too, and so is that it takes too long."""
     try:
-        return await look()
+        async with asyncio.timeout(_PATIENCE_SECONDS):  # and no scope of anyio, in which no adapter could be closed
+            return await look()
+    except TimeoutError:
+        return [Finding(_ANSWER, "wrong", f"no answer within {_PATIENCE_SECONDS:g} s", _UNREACHABLE)]
     except TransientError as error:
-        mend = "see whether it is up and can be reached from here"
-        return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
+        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), _UNREACHABLE)]
+    except SettingsError as error:
+        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), "mend its URL, or install what it needs")]
     except FireForgetError as error:
         mend = "see whether its URL, its credentials and what they permit are right"
-        return [Finding("answer", "wrong", without_secrets(str(error)), mend)]
+        return [Finding(_ANSWER, "wrong", without_secrets(str(error)), mend)]
     except Exception as error:  # noqa: BLE001 - an adapter's mistake is a finding, and the others are still looked at
         text = without_secrets(f"the adapter failed by a mistake: {type(error).__name__}: {error}")
-        return [Finding("answer", "wrong", text, "tell its author")]
+        return [Finding(_ANSWER, "wrong", text, "tell its author")]
 
 
 async def _look_for_missing(backend: Backend, urls: Mapping[Role, str]) -> list[Finding]:
@@ -71,7 +89,7 @@ async def _look_for_missing(backend: Backend, urls: Mapping[Role, str]) -> list[
     if not steps:
         return []
     text = f"to be done before the first use: {'; '.join(step.action for step in steps)}"
-    return [Finding("provision", "wrong", text, "run 'fireforget provision'")]
+    return [Finding(_MISSING, "wrong", text, "run 'fireforget provision'")]
 
 
 async def _look_at_queue(queue: Queue, *, ready: bool) -> list[Finding]:
@@ -80,7 +98,7 @@ async def _look_at_queue(queue: Queue, *, ready: bool) -> list[Finding]:
         if told and (not ready or any(finding.status == "wrong" for finding in told)):
             return told  # to ask for more would make what is missing, or fail for the same reason
         depth = await queue.depth()
-    told = told or [Finding("answer", "ok", f"{without_secrets(queue.identity)} answers")]
+    told = told or [Finding(_ANSWER, "ok", f"{without_secrets(queue.identity)} answers")]
     is_stale = (depth.oldest_seconds or 0) > _STALE_SECONDS
     if depth.visible and is_stale:
         text = f"{depth.visible} messages wait, the oldest for {depth.oldest_seconds:.0f} s: nobody takes them"
@@ -103,13 +121,13 @@ async def _look_at_store(store: Store, clock: Clock) -> list[Finding]:
         now = datetime.fromtimestamp(clock.time_ns() / 1e9, UTC)
         async for _ in store.scan(Query(start=now)):
             break
-    return [Finding("answer", "ok", "it answers")]
+    return [Finding(_ANSWER, "ok", "it answers")]
 
 
 async def _look_at_mailer(mailer: Mailer) -> list[Finding]:
     async with aclosing(mailer):
         told = await _told(mailer)
-    return told or [Finding("answer", "ok", "not looked at: its adapter can only send")]
+    return told or [Finding(_ANSWER, "ok", "not looked at: its adapter can only send")]
 
 
 async def _told(adapter: Queue | Store | Mailer) -> list[Finding]:

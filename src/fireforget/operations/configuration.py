@@ -37,8 +37,10 @@ def file(path: Path | None, settings: Settings) -> Finding:
 
 
 def backends(settings: Settings, _clock: Clock) -> Iterator[Finding]:
-    """Is there an installed backend for each role?"""
+    """Is there an installed backend for each role, and can it use its URL?"""
     adapters = Adapters(settings)
+    adapters.check_url("queue")
+    adapters.check_url("store")
     urls = (f"{role} {without_secrets(adapters.url(role))}" for role in ROLES)
     yield Finding("backends", "ok", ", ".join(urls))
 

@@ -12,7 +12,7 @@ from fireforget._clock import Clock, SystemClock
 from fireforget._configuration import load_settings, settings_path
 from fireforget._settings import Settings
 from fireforget.abc import Finding
-from fireforget.errors import FireForgetError, SettingsError
+from fireforget.errors import BackendNotFoundError, FireForgetError, SettingsError
 from fireforget.operations import configuration, machine
 from fireforget.operations.adapters import adapters
 from fireforget.operations.advice import told
@@ -38,6 +38,7 @@ CHECKS: Final[dict[str, Check]] = {
 
 
 _MEND: Final = "mend it in the configuration, or in the FIREFORGET_* variable of that name"
+_INSTALL: Final = "install what it needs where this runs, or name another one in the configuration"
 
 
 async def diagnose(path: Path | None = None, clock: Clock | None = None) -> AsyncIterator[Finding]:
@@ -64,8 +65,9 @@ async def diagnose(path: Path | None = None, clock: Clock | None = None) -> Asyn
             usable &= check is not configuration.backends
             if str(error) not in said:  # what stops two checks is one finding
                 text, mend = told(error)
-                yield Finding(name, "wrong", text, mend or _MEND)
-            said.add(str(error))
+                otherwise = _INSTALL if isinstance(error, BackendNotFoundError) else _MEND
+                yield Finding(name, "wrong", text, mend or otherwise)
+            said |= {str(error), str(error.__cause__)}
     if usable:
         async for finding in adapters(settings, clock):
             yield finding

@@ -87,11 +87,27 @@ class Leases:
                 hold.renew_at = again_at
             return
         self._renewing.works()
-        newest = {delivery.message.id: delivery for delivery in renewed}
+        newest = _newest([hold.delivery for hold in due.values()], renewed)
         renew_at = self._clock.monotonic() + self._seconds / 2
         for receipt, hold in due.items():
-            if hold.delivery.message.id in newest:
-                hold.delivery = newest[hold.delivery.message.id]
+            delivery = newest.get(hold.delivery.receipt)
+            if delivery is not None:
+                hold.delivery = delivery
                 hold.renew_at = renew_at
             else:
                 self._held.pop(receipt, None)
+
+
+def _newest(before: Sequence[Delivery], renewed: Iterable[Delivery]) -> dict[str, Delivery]:
+    """The renewed form of each delivery, by the receipt it had before.
+
+    A queue may give a new receipt with it; the message tells whose it is then. The receipt counts first, for a queue
+    that drops no duplicates may have delivered two copies of a message.
+    """
+    found = {delivery.receipt: delivery for delivery in renewed}
+    newest = {each.receipt: found.pop(each.receipt) for each in before if each.receipt in found}
+    others = {delivery.message.id: delivery for delivery in found.values()}
+    for each in before:
+        if each.receipt not in newest and each.message.id in others:
+            newest[each.receipt] = others.pop(each.message.id)
+    return newest

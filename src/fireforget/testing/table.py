@@ -81,7 +81,7 @@ class Table:
                     [promise, *(results[adapter].text if adapter in results else "" for adapter in adapters)]
                     for promise, results in promises.items()
                 ]
-                parts.append(f"## {title}\n\n{_table(['', *(f'`{adapter}`' for adapter in adapters)], rows)}")
+                parts.append(f"## {title}\n\n{_table(['', *map(_name, adapters)], rows)}")
         return "\n".join(parts)
 
     def _declared(self, adapters: list[str]) -> Iterable[list[str]]:
@@ -126,6 +126,12 @@ def _result(report: pytest.TestReport) -> _Result | None:
 def promise_of(name: str) -> str:
     """The sentence that the name of a test is, with the apostrophe that a name cannot have."""
     return name.partition("[")[0].removeprefix("test_").replace("_s_", "'s_").replace("_", " ").capitalize()
+
+
+def _name(adapter: str) -> str:
+    """The class as code, and which kind of it after that."""
+    kind, *which = adapter.partition(", ")
+    return "".join([f"`{kind}`", *which])
 
 
 def _value(value: object, form: str) -> str:

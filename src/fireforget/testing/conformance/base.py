@@ -34,6 +34,8 @@ class Conformance:
         awaits: At how many of a call's awaits it is cancelled, one after the other.
         examples: How many random scenarios are run on the adapter and on the reference in memory. A scenario waits
             only where time is a `ManualClock`.
+        column: What the adapter is called in the report; its class, if empty. For a class of which there are several
+            kinds.
     """
 
     lease: ClassVar[float] = 30.0
@@ -41,6 +43,7 @@ class Conformance:
     patience: ClassVar[float] = 5.0
     awaits: ClassVar[int] = 25
     examples: ClassVar[int] = 40
+    column: ClassVar[str] = ""
 
     port: ClassVar[str] = ""
     """Which maker of the place makes what is tested."""
@@ -75,7 +78,7 @@ class Conformance:
         tested: dict[str, object] = {"port": self.port, "number": number}
         adapter = place.opened.get(self.port)
         if adapter is not None:
-            tested["adapter"] = type(adapter).__name__
+            tested["adapter"] = self.column or type(adapter).__name__
         if isinstance(adapter, Queue):
             tested["capabilities"] = msgspec.to_builtins(adapter.capabilities)
         request.node.user_properties.append(("fireforget", tested))
