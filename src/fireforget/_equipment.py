@@ -74,7 +74,7 @@ class Equipment:
 
     @property
     def local_queue(self) -> bool:
-        """Is the queue a configured one, on this host's disk?"""
+        """Is the queue that of the settings, and one of this machine?"""
         return self._given.queue is None and self._adapters.local_queue
 
     def queue(self, made: AsyncExitStack) -> Queue:
