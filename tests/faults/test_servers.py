@@ -15,6 +15,7 @@ from tests.waiting import wait_for
 PYTHON: Final = (sys.executable, "-m")
 STAGED: Final = "tests.faults.shop:staged_app"
 GUNICORN: Final = (*PYTHON, "gunicorn", "--bind", "127.0.0.1:{port}", "--worker-class", "uvicorn_worker.UvicornWorker")
+HYPERCORN: Final = (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}")
 GRANIAN: Final = (*PYTHON, "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}")
 
 SERVERS: Final = {
@@ -23,8 +24,7 @@ SERVERS: Final = {
     "uvicorn, --reload": (*UVICORN, "--reload", STAGED),
     "gunicorn": (*GUNICORN, "--workers", "2", STAGED),
     "gunicorn, --preload": (*GUNICORN, "--workers", "2", "--preload", STAGED),
-    "hypercorn": (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", STAGED),
-    "hypercorn, 2 workers": (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", "--workers", "2", STAGED),
+    "hypercorn": (*HYPERCORN, STAGED),
     "granian": (*GRANIAN, STAGED),
     "granian, 2 workers": (*GRANIAN, "--workers", "2", STAGED),
     "daphne": (*PYTHON, "daphne", "--bind", "127.0.0.1", "--port", "{port}", SHOP),
@@ -98,6 +98,20 @@ def test_where_the_server_has_no_lifespan_the_next_start_delivers_the_rest(site:
 
     check_once(site.stored(), ids)
     assert len(site.stored()) == 51
+
+
+def test_what_a_server_cuts_off_that_ends_all_workers_with_the_first_the_next_start_delivers(site: Site) -> None:
+    """As hypercorn does with several workers: a second one that still drains is ended when the first is through."""
+    need("hypercorn")
+    with site.serving(*HYPERCORN, "--workers", "2", STAGED) as server:
+        ids = ordered(server)
+        server.stop(signal.SIGTERM)
+    with site.serving(*SERVER) as server:
+        site.wait_for_events(ids)
+        server.stop(signal.SIGTERM)
+
+    check_once(site.stored(), ids)
+    assert site.journals() == []
 
 
 def test_a_reload_loses_nothing(site: Site) -> None:
