@@ -13,7 +13,7 @@ from fireforget.abc import Message
 from fireforget.errors import AdapterError
 from fireforget_aws import backend
 from fireforget_aws.queue import SQSQueue
-from tests.answering import answering
+from tests.counterparts.answering import answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

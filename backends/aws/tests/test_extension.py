@@ -17,7 +17,7 @@ from fireforget.hosts import HostSettings, Invocation
 from fireforget_aws import _extension, host
 from fireforget_aws._extension import Event, Extension, ExtensionsApi
 from fireforget_aws.host import LambdaLifecycle, lambda_host, traceparent
-from tests.answering import answering
+from tests.counterparts.answering import answering
 from tests.waiting import wait_for
 
 HEADER = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"

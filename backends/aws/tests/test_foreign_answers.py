@@ -10,7 +10,7 @@ from fireforget.abc import Message, Query
 from fireforget.errors import TransientError
 from fireforget.testing.events import event, records
 from fireforget_aws import backend
-from tests.answering import answering
+from tests.counterparts.answering import answering
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ import pytest
 from fireforget.abc import Message
 from fireforget.errors import AdapterError
 from fireforget_aws import backend
-from tests.answering import answering
+from tests.counterparts.answering import answering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
