@@ -85,7 +85,7 @@ async def send_report(
         sender = ReportSender(store, queue, settings, types, clock)
         try:
             sent = await sender.send(period, lease)
-        except BaseException:
+        except BaseException:  # whatever it is, a cancellation too: the next try need not wait for the lease
             await _let_go(sender, period)
             raise
     return Sending(period, sent, "" if sent else _HELD)
