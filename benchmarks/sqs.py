@@ -35,7 +35,7 @@ ROUNDS: Final = 15
 EVENTS: Final = 3_000
 IMPORTS: Final = 15
 RATES: Final = (10, 100, 1_000)
-LINGERS: Final = (DispatchSettings().linger_seconds, 1.0, 5.0)
+LINGERS: Final = (DispatchSettings().linger_seconds, 1.0)
 RATE_SECONDS: Final = 4.0
 
 _NOON: Final = datetime(2026, 6, 15, 12, tzinfo=UTC)
