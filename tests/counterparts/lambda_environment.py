@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import msgspec
 
+from tests.bodies import read_body
 from tests.waiting import PATIENCE
 
 _RUNTIME: Final = "/2018-06-01/runtime/"
@@ -257,7 +258,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, call.body, told)
 
     def do_POST(self) -> None:
-        body = self._body()
+        body = read_body(self)
         if self.path == f"{_EXTENSIONS}register":
             self._register(json.loads(body))
         elif self.path == f"{_RUNTIME}init/error":
@@ -282,16 +283,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403, b'{"errorType":"Extension.RegistrationClosed"}')
         else:
             self._send(200, b'{"functionName":"shop"}', {"Lambda-Extension-Identifier": identifier})
-
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

@@ -8,6 +8,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from tests.bodies import read_body
+
 _LOOK_SECONDS: Final = 0.01
 """How soon it notices that it is told to stop."""
 
@@ -46,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # an answer has two parts, and the second would wait 40 ms for the client
 
     def do_POST(self) -> None:
-        body = self._body()
+        body = read_body(self)
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         self.server.take(body)
@@ -57,16 +59,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Its log would hide the table."""
-
-    def _body(self) -> bytes:
-        if self.headers.get("transfer-encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
 
     def _answer(self, body: bytes) -> None:
         self.send_response(200)

@@ -28,7 +28,7 @@ class DropsWhatItTook(MemoryQueue):
         deliveries = await super().receive(limit, wait=wait, lease=lease)
         try:
             await checkpoint()
-        except BaseException:
+        except BaseException:  # a cancellation is none of `Exception`
             self._messages.settle(deliveries, self._elapsed())
             raise
         return deliveries
@@ -42,7 +42,7 @@ class WaitsOnWhenCancelled(MemoryQueue):
         """Take; cancelled, leave a ghost."""
         try:
             return await super().receive(limit, wait=wait, lease=lease)
-        except BaseException:
+        except BaseException:  # the same
             if wait:
                 vars(self._messages)["ghost"] = True
             raise
